@@ -1,0 +1,71 @@
+"""The one seam: an engine turns a request into snapshots. And the one factory.
+
+Knows no engine's insides. Studio, page, API and terminal know engines only through this protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dalle_app.request import ImageRequest, Snapshot
+from dalle_app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model that an engine offers.
+
+    Attributes:
+        name: what `ImageRequest.model` says, `pocket`.
+        state: for the page, a few words: `ready`, `1.7 GB, not fetched`.
+        usable: whether a request for it can start now.
+        prompts: prompts that it is good at, for placeholders and examples.
+    """
+
+    name: str
+    state: str
+    usable: bool
+    prompts: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """What every engine can do."""
+
+    @property
+    def name(self) -> str:
+        """Short and lasting, for recipes: `dalle_mini`."""
+
+    def models(self) -> list[ModelState]:
+        """The models it offers, the default one first. Quick: reads no weights."""
+
+    def where(self) -> str:
+        """Where it draws and why there, for the foot of the page: `2 CPU cores: no CUDA device`."""
+
+    def generate(self, request: ImageRequest) -> Iterator[Snapshot]:
+        """Draw a settled request. The last snapshot has all pictures.
+
+        A generator: closing it stops the work within one step and frees its place in the line.
+        It yields at least twice a second, also while it waits, so that its caller can stop it.
+
+        Raises:
+            DalleError: with a text for the person; before the first snapshot or after any.
+        """
+
+    def close(self) -> None:
+        """Stop all work and free the model. Safe to call twice."""
+
+
+def build_local_engine(settings: Settings) -> Engine:
+    """The DALL-E mini family, in this process. Loads its model in the background."""
+    from dalle_app.engines.dalle_mini.engine import LocalEngine
+
+    return LocalEngine(settings)
+
+
+def build_api_engine(settings: Settings, base_url: str, api_key: str) -> Engine:
+    """A client of any server that speaks the Images API, with a key for this use alone."""
+    from dalle_app.engines.openai_images import OpenAIImages
+
+    return OpenAIImages(settings, base_url=base_url, api_key=api_key)

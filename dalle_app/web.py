@@ -1,0 +1,63 @@
+"""The server: the page, its pictures and the health check in one FastAPI app.
+
+The one place where settings, engines, studio and page are joined. Knows nothing of how a picture is
+made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI
+
+from dalle_app import __version__
+from dalle_app.engines import Engine
+from dalle_app.pictures import picture_routes
+from dalle_app.protection import BlockedRoutes, SecurityHeaders, VisitorCookie
+from dalle_app.runs import RunStore
+from dalle_app.settings import Settings
+from dalle_app.studio import Studio
+from dalle_app.ui.page import build_page, look
+
+STATIC = Path(__file__).parent.parent / "static"
+
+
+def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
+    """Join everything. Closing the app's lifespan stops all runs and frees the engines."""
+    store = RunStore(
+        settings.data_dir / "runs", settings.keep_hours * 3600, settings.keep_megabytes * 10**6
+    )
+    studio = Studio(
+        engines,
+        store,
+        queue_size=settings.queue_size,
+        queue_per_visitor=settings.queue_per_visitor,
+        max_pictures=settings.max_pictures,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        studio.close()
+
+    # No /docs or /openapi.json: there is nothing here yet for programs.
+    app = FastAPI(title="Crayonbox", version=__version__, lifespan=lifespan, openapi_url=None)
+    app.add_middleware(VisitorCookie)
+    app.add_middleware(BlockedRoutes)
+    app.add_middleware(SecurityHeaders)
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    app.include_router(picture_routes(studio))
+    page = build_page(studio, settings)
+    # Every click is quick: it starts a run or follows one. So the page's own queue is wide, and the
+    # studio's limits decide who waits.
+    page.queue(api_open=False, default_concurrency_limit=40, max_size=200)
+    return gr.mount_gradio_app(
+        app, page, path="/", show_error=False, run_history=False, footer_links=[], **look(STATIC)
+    )
