@@ -108,7 +108,7 @@ class Item:
 
 
 def with_article(words: str) -> str:
-    """"cat" -> "a cat", "owl" -> "an owl", "grapes" -> "grapes", "sun" -> "the sun"."""
+    """ "cat" -> "a cat", "owl" -> "an owl", "grapes" -> "grapes", "sun" -> "the sun"."""
     if words in THE:
         return f"the {words}"
     if BARE.fullmatch(words):
@@ -117,7 +117,7 @@ def with_article(words: str) -> str:
 
 
 def coloured(colour: str, thing: str) -> str:
-    """"red", "grapes" -> "red grapes"; "orange", "cat" -> "an orange cat"."""
+    """ "red", "grapes" -> "red grapes"; "orange", "cat" -> "an orange cat"."""
     return f"{colour} {thing}" if BARE.fullmatch(thing) else with_article(f"{colour} {thing}")
 
 
