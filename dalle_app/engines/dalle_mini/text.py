@@ -1,0 +1,117 @@
+"""What a model reads of a prompt: normalised, in tokens, and which part did not fit.
+
+Knows nothing of networks. `NORMALIZERS` is the one place where checkpoints differ in how they
+read; the tokens are byte-level BPE as BART's for all of them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from dalle_app.errors import CheckpointError, InvalidRequest
+
+START, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the model sees of a text.
+
+    Attributes:
+        text: after normalising.
+        tokens: from `<s>` to `</s>`, no padding.
+        dropped: the end of `text` for which there was no room; mostly empty.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    dropped: str
+
+
+class TextReader:
+    """Reads prompts for one checkpoint.
+
+    Args:
+        vocab, merges: files of a byte-level BPE, in BART's formats.
+        normalizer: a key of `NORMALIZERS`.
+        length: most tokens that the model takes, `<s>` and `</s>` among them.
+        size: tokens that the model has embeddings for.
+
+    Raises:
+        CheckpointError: the files are damaged or belong to another model.
+    """
+
+    def __init__(self, vocab: Path, merges: Path, normalizer: str, length: int, size: int) -> None:
+        if normalizer not in NORMALIZERS:
+            raise CheckpointError(
+                f"{vocab.parent} wants its text normalised as {normalizer!r}, which this version "
+                "cannot do."
+            )
+        self._normalize = NORMALIZERS[normalizer]
+        self._length = length
+        try:
+            bpe = models.BPE.from_file(str(vocab), str(merges), unk_token=UNKNOWN)
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise CheckpointError(
+                f"{vocab} or {merges.name} is damaged. Fetch it again."
+            ) from error
+        self._tokenizer = Tokenizer(bpe)
+        # A space before the first word too, so that a word is the same token wherever it stands.
+        self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        special = [self._tokenizer.token_to_id(token) for token in (START, PAD, END, UNKNOWN)]
+        if special != [0, 1, 2, 3] or self._tokenizer.get_vocab_size() > size:
+            raise CheckpointError(
+                f"{vocab} belongs to another model. Fetch the published file again."
+            )
+
+    def read(self, text: str) -> Reading:
+        """Normalise a text and cut it into tokens; `</s>` is kept however long it is."""
+        normal = self._normalize(text)
+        encoding = self._tokenizer.encode(normal)
+        room = self._length - 2
+        start = encoding.offsets[room][0] if len(encoding.ids) > room else len(normal)
+        return Reading(normal, (0, *encoding.ids[:room], 2), normal[start:].strip())
+
+    def read_prompt(self, text: str) -> Reading:
+        """`read`, for a text that must say something.
+
+        Raises:
+            InvalidRequest: nothing is left that the model could have met in training.
+        """
+        reading = self.read(text)
+        letters = unicodedata.normalize("NFKD", reading.text)
+        if not any(letter.isascii() and letter.isalnum() for letter in letters):
+            raise InvalidRequest(
+                "prompt",
+                "This model reads English only, and finds no letter that it knows in the prompt. "
+                "Say it in English, “a blue harp”.",
+            )
+        return reading
+
+
+def lowercase(text: str) -> str:
+    """pocket's: emoji by their names, composed, lower case, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", _named_emoji(text)).lower().split())
+
+
+def dalle_mini(text: str) -> str:
+    """DALL-E mini's, in essence: emoji by their names, accents off, ASCII, lower case."""
+    plain = unicodedata.normalize("NFKD", _named_emoji(text)).encode("ascii", "ignore").decode()
+    return " ".join(plain.lower().split())
+
+
+NORMALIZERS: dict[str, Callable[[str], str]] = {"lowercase": lowercase, "dalle-mini": dalle_mini}
+
+
+def _named_emoji(text: str) -> str:
+    """“🐱” -> “ cat face ”; other texts as they are."""
+    if text.isascii():
+        return text
+    from emoji import replace_emoji  # a large table, wanted by few prompts
+
+    return replace_emoji(text, lambda _, data: f" {data['en'].strip(':').replace('_', ' ')} ")
