@@ -6,7 +6,6 @@ The address holds the run's random id, and only who started the run was told it.
 from __future__ import annotations
 
 import io
-import re
 import unicodedata
 import zipfile
 from urllib.parse import quote
@@ -31,7 +30,7 @@ def picture_routes(studio: Studio) -> APIRouter:
         run = studio.run(run_id)
         if run is None or run.snapshot is None or not run.snapshot.images:
             raise HTTPException(404, "These pictures are not kept any more.")
-        return run.snapshot.images, run.state != "drawing"
+        return run.snapshot.images, run.over
 
     @router.get("/{run_id}/grid.png")
     def grid(run_id: str, download: bool = False) -> Response:
@@ -72,8 +71,10 @@ def file_stem(request: ImageRequest) -> str:
     Letters of every script stay; what a file system or a shell could trip over does not.
     """
     text = unicodedata.normalize("NFC", request.prompt).lower()
-    words = re.sub(r"[\W_]+", "-", text).strip("-")
-    return f"{words[:60].rstrip('-') or 'picture'}-seed{request.seed}"
+    words = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text).split()
+    # In bytes, because a name may have 255 of them on disk.
+    stem = "-".join(words).encode()[:120].decode(errors="ignore").rstrip("-")
+    return f"{stem or 'picture'}-seed{request.seed}"
 
 
 def _name(image: GeneratedImage) -> str:

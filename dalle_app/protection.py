@@ -29,6 +29,7 @@ _POLICY = "; ".join(
         "worker-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'self'",
+        "form-action 'self'",
         "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
     ]
 )
@@ -40,8 +41,20 @@ HEADERS = {
 }
 
 # Gradio's deep links write every input of a session, keys included, to a file that anyone with the
-# link may read; its monitoring page shows other visitors' traffic.
-BLOCKED = ("/gradio_api/deep_link", "/monitoring", "/gradio_api/monitoring")
+# link may read; its monitoring shows other visitors' traffic; its proxy fetches from elsewhere; and
+# nothing on this page takes files or is edited in the browser.
+BLOCKED = (
+    "/monitoring",
+    "/gradio_api/deep_link",
+    "/gradio_api/dev",
+    "/gradio_api/monitoring",
+    "/gradio_api/process_recording",
+    "/gradio_api/proxy=",
+    "/gradio_api/runs",
+    "/gradio_api/undo-vibe",
+    "/gradio_api/upload",
+    "/gradio_api/vibe",
+)
 
 
 class SecurityHeaders:
@@ -86,9 +99,9 @@ class VisitorCookie:
             await self.app(scope, receive, send)
             return
         # In a frame on another site only Secure, SameSite=None, partitioned cookies live.
-        where = "SameSite=Lax"
-        if Request(scope).url.scheme == "https":
-            where = "SameSite=None; Secure; Partitioned"
+        where = (
+            "SameSite=None; Secure; Partitioned" if _over_https(Request(scope)) else "SameSite=Lax"
+        )
         cookie = f"{COOKIE}={secrets.token_hex(16)}; Path=/; Max-Age=31536000; HttpOnly; {where}"
 
         async def send_with_cookie(message: Message) -> None:
@@ -105,6 +118,11 @@ def visitor_from_cookies(cookies: dict[str, str]) -> str:
     return visitor if _VISITOR.fullmatch(visitor) else ""
 
 
+def _over_https(request: Request) -> bool:
+    # Believed from anyone: who makes it up only mislabels a cookie of their own.
+    forwarded = request.headers.get("x-forwarded-proto", "")
+    return request.url.scheme == "https" or forwarded.split(",")[0].strip() == "https"
+
+
 def _blocked(path: str) -> bool:
-    plain = re.sub(r"/+", "/", path)
-    return any(plain == route or plain.startswith(route + "/") for route in BLOCKED)
+    return re.sub(r"/+", "/", path).startswith(BLOCKED)

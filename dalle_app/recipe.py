@@ -19,8 +19,8 @@ from dalle_app.request import MAX_COUNT, GeneratedImage, ImageRequest, request_f
 FORMAT = 1
 PNG_KEY = "crayonbox"  # keyword of the PNG text chunk
 MAX_JSON = 64 * 1024  # characters; an honest recipe has about 600, plus the prompts
-_LINK_FIELDS = ("prompt", "seed", "grid", "count", "model", "negative_prompt")
-_LINK_FIELDS += ("temperature", "top_k", "guidance")
+_SAMPLING = ("negative_prompt", "temperature", "top_k", "guidance", "size")
+_LINK_FIELDS = ("prompt", "seed", "grid", "count", "model", *_SAMPLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def link_from_request(request: ImageRequest, base: str = "") -> str:
     square = request.side**2 == request.count
     query["grid" if square else "count"] = request.side if square else request.count
     query["model"] = request.model
-    for name in ("negative_prompt", "temperature", "top_k", "guidance"):
+    for name in _SAMPLING:
         value = getattr(request, name)
         if value != getattr(default, name):
             query[name] = value
@@ -122,18 +122,17 @@ def save_picture(picture: Image.Image, recipe: Recipe, to: BinaryIO) -> None:
 
 
 def recipe_from_png(file: BinaryIO) -> Recipe:
-    """The recipe in a PNG's text chunk.
+    """The recipe in a PNG's text chunk. Reads no pixels, so a bomb does not go off here.
 
     Raises:
         InvalidRecipe: not a PNG, none inside, or not one that can be read.
     """
     try:
         with Image.open(file, formats=["PNG"]) as picture:
-            picture.load()  # text chunks may stand after the pixels
-            text = getattr(picture, "text", {}).get(PNG_KEY)
+            text = picture.info.get(PNG_KEY)  # our chunk stands before the pixels
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidRecipe("This file is not a whole PNG picture.") from error
-    if text is None:
+    if not isinstance(text, str):
         raise InvalidRecipe("This picture carries no recipe: it was not made by this app.")
     return Recipe.from_json(text)
 

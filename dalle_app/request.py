@@ -6,6 +6,7 @@ Knows nothing of models, pages or servers; everything else in the program speaks
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -25,6 +26,8 @@ MAX_COUNT = MAX_SIDE**2
 MAX_TOP_K = 16_384  # DALL-E mini's whole image vocabulary
 MAX_TEMPERATURE = 10.0
 MAX_GUIDANCE = 100.0
+_WHOLE = re.compile(r"[+-]?\d{1,32}")
+_SIZE = re.compile(r"|auto|[1-9]\d{1,4}x[1-9]\d{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class ImageRequest:
     """What a person asked for, checked once, here.
 
     `seed` None means “any”: `settle()` picks one. `temperature`, `top_k` and `guidance` None mean
-    the model's own. `count` pictures; a grid of side g asks for g².
+    the model's own. `count` pictures; a grid of side g asks for g². `size`, `1024x1024` in pixels
+    or `auto`, is for engines that can choose; empty is the model's own.
 
     Raises:
         InvalidRequest: for the first field that cannot be drawn.
@@ -46,13 +50,15 @@ class ImageRequest:
     temperature: float | None = None
     top_k: int | None = None
     guidance: float | None = None
+    size: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", _text("prompt", self.prompt))
         object.__setattr__(self, "negative_prompt", _text("negative_prompt", self.negative_prompt))
         if not self.prompt:
             raise InvalidRequest("prompt", "The prompt is empty. Say what to draw, “a blue harp”.")
-        if not isinstance(self.model, str) or not 0 < len(self.model) <= 200:
+        object.__setattr__(self, "model", _text("model", self.model))
+        if not 0 < len(self.model) <= 200:
             raise InvalidRequest("model", "The model's name must be 1 to 200 characters long.")
         _check_whole("count", "The number of pictures", self.count, 1, MAX_COUNT)
         if self.seed is not None:
@@ -63,6 +69,8 @@ class ImageRequest:
             _check_real("temperature", "The temperature", self.temperature, 0.01, MAX_TEMPERATURE)
         if self.guidance is not None:
             _check_real("guidance", "The guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        if not isinstance(self.size, str) or not _SIZE.fullmatch(self.size):
+            raise InvalidRequest("size", "The size must read like 1024x1024, or auto.")
 
     @property
     def side(self) -> int:
@@ -170,15 +178,13 @@ def _text(field: str, value: object) -> str:
 
 def _whole(field: str, value: object) -> int:
     if isinstance(value, str):
-        text = value.strip()
-        if len(text) <= 32 and text.lstrip("+-").isdecimal():
-            return int(text)
+        if _WHOLE.fullmatch(value.strip()):
+            return int(value)
     elif isinstance(value, float) and value.is_integer():
         return int(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         return value
-    shown = repr(value)[:40]
-    raise InvalidRequest(field, f"{_LABELS[field]} must be a whole number, not {shown}.")
+    raise InvalidRequest(field, f"{_LABELS[field]} must be a whole number, not {_shown(value)}.")
 
 
 def _real(field: str, value: object) -> float:
@@ -187,7 +193,16 @@ def _real(field: str, value: object) -> float:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    raise InvalidRequest(field, f"{_LABELS[field]} must be a number, not {repr(value)[:40]}.")
+    raise InvalidRequest(field, f"{_LABELS[field]} must be a number, not {_shown(value)}.")
+
+
+def _shown(value: object) -> str:
+    # Of anything but a text or a number only the kind: a repr may be huge or nested without end.
+    if isinstance(value, str):
+        return f"“{value.strip()[:40]}”"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"a {type(value).__name__}"
 
 
 def _check_whole(field: str, label: str, value: object, low: int, high: int) -> None:
@@ -200,5 +215,5 @@ def _check_whole(field: str, label: str, value: object, low: int, high: int) -> 
 def _check_real(field: str, label: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest(field, f"{label} must be a number.")
-    if not math.isfinite(value) or not low <= value <= high:
+    if not low <= value <= high:  # never true of NaN
         raise InvalidRequest(field, f"{label} must be between {low:g} and {high:g}.")

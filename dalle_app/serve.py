@@ -1,38 +1,80 @@
-"""Start the server: read the settings, build the engines, say where and on what it draws."""
+"""Start the server: read the settings, build the engine, say where it is and on what it draws.
+
+Knows nothing of routes or pictures.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 
-from dalle_app.errors import DalleError
+from dalle_app.errors import DalleError, InvalidSetting
+from dalle_app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Serve the page until interrupted. A DalleError ends it with its one sentence."""
-    # Before gradio is imported: it asks these variables once. Nobody is told that we run.
+    # Before gradio is imported: it asks this variable once. Nobody is told that we run.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for chatty in ("httpx", "httpx2"):  # they log whole addresses, and some are secrets
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         _serve()
     except DalleError as error:
         sys.exit(f"Crayonbox cannot start: {error}")
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens already; `::` listens on IPv4 too.
+
+    Raises:
+        InvalidSetting: the port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (host, port), family=family, backlog=2048, dualstack_ipv6=host == "::"
+        )
+    except OSError as error:
+        raise InvalidSetting(
+            f"cannot listen on {host} port {port} ({error.strerror or error}). Stop what is there, "
+            "or choose another one with GRADIO_SERVER_NAME and GRADIO_SERVER_PORT."
+        ) from error
+
+
+def address(host: str, port: int) -> str:
+    """What to type into a browser on this machine."""
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _serve() -> None:
+    from dalle_app.settings import settings_from_environment
+
+    settings = settings_from_environment(os.environ)
+    with bind(settings.host, settings.port) as listening:  # before the slow part
+        _serve_on(listening, settings)
+
+
+def _serve_on(listening: socket.socket, settings: Settings) -> None:
     import uvicorn
 
     from dalle_app.engines import build_local_engine
-    from dalle_app.settings import settings_from_environment
     from dalle_app.web import create_app
 
-    settings = settings_from_environment(os.environ)
     engine = build_local_engine(settings)
     app = create_app(settings, [engine])
-    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    print(f"Crayonbox: http://{shown}:{settings.port}")
+    print(f"Crayonbox: {address(settings.host, settings.port)}")
     print(f"Drawing on {engine.where()}")
-    print(f"Model: {settings.model}", flush=True)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+    print(f"Model: {engine.models()[0].name}", flush=True)
+    # Pages keep a connection open for good; an interrupted server does not wait for them.
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listening])

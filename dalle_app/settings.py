@@ -5,6 +5,7 @@ Read once at start-up and passed on; nothing else in the program looks at the en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -29,8 +30,10 @@ class Settings:
         "GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on; `0.0.0.0` for every network"
     )
     port: int = _setting("GRADIO_SERVER_PORT", 7860, "port to listen on")
-    data_dir: Path = _setting("DALLE_DATA_DIR", Path("data"), "folder for visitors' last runs")
-    models_dir: Path = _setting(
+    data_dir: Path = _setting(  # noqa: RUF009  # a Path never changes
+        "DALLE_DATA_DIR", Path("data"), "folder for visitors' last runs"
+    )
+    models_dir: Path = _setting(  # noqa: RUF009
         "DALLE_MODELS_DIR", Path("models"), "folder for the published weights of mini and mega"
     )
     model: str = _setting("DALLE_MODEL", "pocket", "model that the local tab starts with")
@@ -56,7 +59,9 @@ class Settings:
     openai_base_url: str = _setting(
         "OPENAI_BASE_URL", "https://api.openai.com/v1", "server of the API tab"
     )
-    openai_model: str = _setting("OPENAI_MODEL", "gpt-image-2", "model that the API tab starts with")
+    openai_model: str = _setting(
+        "OPENAI_MODEL", "gpt-image-2", "model that the API tab starts with"
+    )
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
@@ -70,7 +75,10 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         text = environment.get(item.metadata["variable"], "").strip()
         if text:
             values[item.name] = _value(item, text)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.port > 65535:
+        raise InvalidSetting(f"GRADIO_SERVER_PORT is {settings.port}; 65535 is the most.")
+    return settings
 
 
 def _value(item: Field[Any], text: str) -> Any:
@@ -80,7 +88,7 @@ def _value(item: Field[Any], text: str) -> Any:
     if isinstance(item.default, Path):
         return Path(text).expanduser()
     if isinstance(item.default, int):
-        if not text.isdecimal() or int(text) == 0:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
             raise InvalidSetting(f"{variable} is {text!r}; it must be a whole number above 0.")
         return int(text)
     return text

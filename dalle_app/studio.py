@@ -7,14 +7,19 @@ over `draw` and close it to stop.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 
-from dalle_app.engines import Engine, ModelState
-from dalle_app.errors import Busy, InvalidRequest
-from dalle_app.request import ImageRequest, Snapshot
-from dalle_app.runs import Run, RunStore
+from dalle_app.engines import Engine, ModelState, Snapshots
+from dalle_app.errors import Busy, DalleError, EngineError, InvalidRequest
+from dalle_app.request import ImageRequest
+from dalle_app.run_store import RunStore
+from dalle_app.runs import Run, State
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +29,8 @@ class Studio:
 
     Args:
         engines: tried in order; the first that offers the request's model draws it.
-        store: where finished runs are kept for their visitors.
-        queue_size, queue_per_visitor: runs that may wait or be drawn at a time.
+        store: where runs are kept for their visitors.
+        queue_size, queue_per_visitor: requests that may wait or be drawn at a time.
         max_pictures: pictures that one request may ask for.
     """
 
@@ -43,6 +48,7 @@ class Studio:
         self._queue_size = queue_size
         self._queue_per_visitor = queue_per_visitor
         self._max_pictures = max_pictures
+        self._places: Counter[str] = Counter()  # taken in the line, by visitor
         self._live: dict[str, Run] = {}
         self._lock = threading.Lock()
 
@@ -50,22 +56,26 @@ class Studio:
         """All models of all engines, the default one first."""
         return [model for engine in self.engines for model in engine.models()]
 
-    def draw(self, request: ImageRequest, engine: Engine | None = None) -> Iterator[Snapshot]:
+    def draw(
+        self, request: ImageRequest, visitor: str = "", engine: Engine | None = None
+    ) -> Snapshots:
         """Draw a request. Closing the generator stops the work within one step.
 
         Args:
+            visitor: who asks, for the limit on each; empty is nobody in particular.
             engine: one of the caller's own (with a visitor's key, say); else the model's.
 
         Raises:
+            Busy: too many requests wait already, in all or of this visitor.
             InvalidRequest: the model is not offered, or too many pictures are asked for.
             DalleError: whatever the engine could not do.
         """
-        request = request.settle()
-        if request.count > self._max_pictures:
-            raise InvalidRequest(
-                "count", f"{request.count} pictures are too many here; {self._max_pictures} go."
-            )
-        yield from (engine or self._engine(request.model)).generate(request)
+        request, engine = self._accept(request, engine)
+        self._enter(visitor)
+        try:
+            yield from engine.generate(request)
+        finally:
+            self._leave(visitor)
 
     def start(self, request: ImageRequest, visitor: str, engine: Engine | None = None) -> Run:
         """Draw a request in the background, for a page that may be reloaded.
@@ -75,18 +85,12 @@ class Studio:
             engine: as in `draw`.
 
         Raises:
-            Busy: too many runs wait already, in all or of this visitor.
-            InvalidRequest: as `draw`.
+            Busy, InvalidRequest: as `draw`, at once. Later errors are the run's.
         """
-        request = request.settle()
-        engine = engine or self._engine(request.model)  # refuse an unknown model at once
+        request, engine = self._accept(request, engine)
+        self._enter(visitor)
         run = Run(visitor, request)
         with self._lock:
-            own = sum(live.visitor == visitor for live in self._live.values())
-            if own >= self._queue_per_visitor:
-                raise Busy(f"You have {own} drawings under way. Wait for one, or stop it.")
-            if len(self._live) >= self._queue_size:
-                raise Busy("Many people are drawing and the line is full. Try again in a minute.")
             self._live[run.id] = run
         name = f"run-{run.id[:8]}"
         threading.Thread(target=self._work, args=(run, engine), name=name, daemon=True).start()
@@ -100,21 +104,34 @@ class Studio:
 
     def runs(self, visitor: str, limit: int = 12) -> list[Run]:
         """This visitor's runs, newest first, live ones included."""
+        if not visitor:
+            return []
         with self._lock:
             live = [run for run in self._live.values() if run.visitor == visitor]
-        kept = self.store.of_visitor(visitor, limit)
         seen = {run.id for run in live}
-        every = live + [run for run in kept if run.id not in seen]
-        return sorted(every, key=lambda run: run.created, reverse=True)[:limit]
+        kept = [run for run in self.store.of_visitor(visitor, limit) if run.id not in seen]
+        return sorted(live + kept, key=lambda run: run.created, reverse=True)[:limit]
 
     def close(self) -> None:
-        """Stop every run and free the engines."""
+        """Stop every run, give each a moment to keep its pictures, and free the engines."""
         with self._lock:
             live = list(self._live.values())
         for run in live:
             run.stop()
+        deadline = time.monotonic() + 3
+        for run in live:
+            run.wait(max(0, deadline - time.monotonic()))
         for engine in self.engines:
             engine.close()
+
+    def _accept(self, request: ImageRequest, engine: Engine | None) -> tuple[ImageRequest, Engine]:
+        if request.count > self._max_pictures:
+            raise InvalidRequest(
+                "count",
+                f"{request.count} pictures are too many at a time here; "
+                f"{self._max_pictures} is the most. Choose a smaller grid.",
+            )
+        return request.settle(), engine or self._engine(request.model)
 
     def _engine(self, model: str) -> Engine:
         for engine in self.engines:
@@ -123,14 +140,49 @@ class Studio:
         names = ", ".join(offered.name for offered in self.models())
         raise InvalidRequest("model", f"There is no model “{model[:40]}” here. There is: {names}.")
 
+    def _enter(self, visitor: str) -> None:
+        with self._lock:
+            own = self._places[visitor]
+            if visitor and own >= self._queue_per_visitor:
+                drawings = "a drawing" if own == 1 else f"{own} drawings"
+                raise Busy(f"You have {drawings} under way already. Wait for one, or stop it.")
+            if self._places.total() >= self._queue_size:
+                raise Busy("Many people are drawing and the line is full. Try again in a minute.")
+            self._places[visitor] += 1
+
+    def _leave(self, visitor: str) -> None:
+        with self._lock:
+            self._places -= Counter({visitor: 1})  # drops whoever has none left
+
     def _work(self, run: Run, engine: Engine) -> None:
+        state: State = "failed"
+        error = ""
         try:
-            run.follow_engine(self.draw(run.request, engine))
-            if run.snapshot and run.snapshot.images:
-                note = self.store.save(run)
-                if note:
-                    run.show(replace(run.snapshot, notes=(*run.snapshot.notes, note)))
+            self.store.begin(run)
+            state, error = self._watch(run, engine)
+            note = self.store.save(run, state, error)
+            if note and run.snapshot:
+                run.show(replace(run.snapshot, notes=(*run.snapshot.notes, note)))
         finally:
-            run.finish()
+            self._leave(run.visitor)
+            run.end(state, error)
             with self._lock:
                 del self._live[run.id]
+
+    def _watch(self, run: Run, engine: Engine) -> tuple[State, str]:
+        """Show the run what its engine yields, to the end. Returns the end's state and error."""
+        try:
+            with closing(engine.generate(run.request)) as snapshots:
+                for snapshot in snapshots:
+                    run.show(snapshot)
+                    if snapshot.final:
+                        return "done", ""
+                    if run.stopping:
+                        return "stopped", ""
+            raise EngineError("The drawing ended before it was finished. Draw it again.")
+        except DalleError as error:
+            return "failed", str(error)
+        except Exception:
+            bug = secrets.token_hex(4)
+            log.exception("bug %s in run %s", bug, run.id)
+            return "failed", f"A fault of ours stopped this drawing (id {bug} in the log)."

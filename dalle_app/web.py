@@ -6,10 +6,12 @@ made.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import gradio as gr
 from fastapi import FastAPI
 
@@ -17,12 +19,14 @@ from dalle_app import __version__
 from dalle_app.engines import Engine
 from dalle_app.pictures import picture_routes
 from dalle_app.protection import BlockedRoutes, SecurityHeaders, VisitorCookie
-from dalle_app.runs import RunStore
+from dalle_app.run_store import RunStore
 from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.ui.page import build_page, look
 
 STATIC = Path(__file__).parent.parent / "static"
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
@@ -30,6 +34,8 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
     store = RunStore(
         settings.data_dir / "runs", settings.keep_hours * 3600, settings.keep_megabytes * 10**6
     )
+    if trouble := store.check():
+        log.warning(trouble)
     studio = Studio(
         engines,
         store,
@@ -41,7 +47,7 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        studio.close()
+        await anyio.to_thread.run_sync(studio.close)
 
     # No /docs or /openapi.json: there is nothing here yet for programs.
     app = FastAPI(title="Crayonbox", version=__version__, lifespan=lifespan, openapi_url=None)
@@ -55,9 +61,16 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
 
     app.include_router(picture_routes(studio))
     page = build_page(studio, settings)
-    # Every click is quick: it starts a run or follows one. So the page's own queue is wide, and the
-    # studio's limits decide who waits.
-    page.queue(api_open=False, default_concurrency_limit=40, max_size=200)
+    # A click starts a run or follows one, and neither computes anything. So the page's own queue is
+    # wide, and the studio's limits decide who waits.
+    page.queue(api_open=False, default_concurrency_limit=100, max_size=200)
     return gr.mount_gradio_app(
-        app, page, path="/", show_error=False, run_history=False, footer_links=[], **look(STATIC)
+        app,
+        page,
+        path="/",
+        show_error=False,  # a bug's text stays in the log
+        run_history=False,  # it would write what is typed, keys too, into the browser
+        ssr_mode=False,
+        footer_links=[],
+        **look(STATIC),
     )

@@ -5,12 +5,14 @@ Knows no engine's insides. Studio, page, API and terminal know engines only thro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
 from dalle_app.request import ImageRequest, Snapshot
 from dalle_app.settings import Settings
+
+Snapshots = Generator[Snapshot, None, None]  # closing one stops the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Engine(Protocol):
     def where(self) -> str:
         """Where it draws and why there, for the foot of the page: `2 CPU cores: no CUDA device`."""
 
-    def generate(self, request: ImageRequest) -> Iterator[Snapshot]:
+    def generate(self, request: ImageRequest) -> Snapshots:
         """Draw a settled request. The last snapshot has all pictures.
 
         A generator: closing it stops the work within one step and frees its place in the line.

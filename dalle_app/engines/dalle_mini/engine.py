@@ -6,16 +6,16 @@ Joins settings, checkpoints and the scheduler to the Engine protocol, and knows 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from dalle_app.engines import ModelState
+from dalle_app.engines import ModelState, Snapshots
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
 from dalle_app.engines.dalle_mini.device import choose_device
 from dalle_app.engines.dalle_mini.drawing import ENGINE
 from dalle_app.engines.dalle_mini.model import Model, load_model
 from dalle_app.engines.dalle_mini.scheduler import Scheduler
 from dalle_app.errors import CheckpointError, InvalidRequest
-from dalle_app.request import ImageRequest, Snapshot
+from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class LocalEngine:
         """See Engine.where: `cpu: no CUDA device`."""
         return str(self._device)
 
-    def generate(self, request: ImageRequest) -> Iterator[Snapshot]:
+    def generate(self, request: ImageRequest) -> Snapshots:
         """See Engine.generate.
 
         Raises:
