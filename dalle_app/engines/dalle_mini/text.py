@@ -13,9 +13,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from dalle_app.engines.dalle_mini.normalizer import normalize
 from dalle_app.errors import CheckpointError, InvalidRequest
 
 START, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
+MASK = "<mask>"  # BART's file may list it behind all others; no prompt ever needs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Reading:
     Attributes:
         text: after normalising.
         tokens: from `<s>` to `</s>`, no padding.
+        pieces: the part of `text` that each token between those two stands for.
         dropped: the end of `text` for which there was no room; mostly empty.
     """
 
     text: str
     tokens: tuple[int, ...]
+    pieces: tuple[str, ...]
     dropped: str
 
 
@@ -63,19 +67,25 @@ class TextReader:
         self._tokenizer = Tokenizer(bpe)
         # A space before the first word too, so that a word is the same token wherever it stands.
         self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        special = [self._tokenizer.token_to_id(token) for token in (START, PAD, END, UNKNOWN)]
-        if special != [0, 1, 2, 3] or self._tokenizer.get_vocab_size() > size:
+        vocabulary = self._tokenizer.get_vocab()
+        special = [vocabulary.pop(token, None) for token in (START, PAD, END, UNKNOWN)]
+        vocabulary.pop(MASK, None)
+        if special != [0, 1, 2, 3] or max(vocabulary.values(), default=0) >= size:
             raise CheckpointError(
                 f"{vocab} belongs to another model. Fetch the published file again."
             )
 
     def read(self, text: str) -> Reading:
-        """Normalise a text and cut it into tokens; `</s>` is kept however long it is."""
-        normal = self._normalize(text)
+        """Normalise a text and cut it into tokens; `</s>` is kept however long it is.
+
+        A text without a word is `<s></s>`, which the model knows as “whatever you like”.
+        """
+        normal = self._normalize(text).rstrip()
         encoding = self._tokenizer.encode(normal)
         room = self._length - 2
         start = encoding.offsets[room][0] if len(encoding.ids) > room else len(normal)
-        return Reading(normal, (0, *encoding.ids[:room], 2), normal[start:].strip())
+        pieces = tuple(normal[first:last] for first, last in encoding.offsets[:room])
+        return Reading(normal, (0, *encoding.ids[:room], 2), pieces, normal[start:].strip())
 
     def read_prompt(self, text: str) -> Reading:
         """`read`, for a text that must say something.
@@ -99,13 +109,7 @@ def lowercase(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", _named_emoji(text)).lower().split())
 
 
-def dalle_mini(text: str) -> str:
-    """DALL-E mini's, in essence: emoji by their names, accents off, ASCII, lower case."""
-    plain = unicodedata.normalize("NFKD", _named_emoji(text)).encode("ascii", "ignore").decode()
-    return " ".join(plain.lower().split())
-
-
-NORMALIZERS: dict[str, Callable[[str], str]] = {"lowercase": lowercase, "dalle-mini": dalle_mini}
+NORMALIZERS: dict[str, Callable[[str], str]] = {"lowercase": lowercase, "dalle-mini": normalize}
 
 
 def _named_emoji(text: str) -> str:
