@@ -14,6 +14,8 @@ import torch
 
 from dalle_app.errors import InvalidSetting
 
+WIDE = 512  # width of a transformer from which on several threads pay
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -60,6 +62,15 @@ def cpu_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     if quota and period and quota[0] > 0:
         limits.append(quota[0] // period[0])
     return max(1, min(limits))
+
+
+def thread_count(width: int) -> int:
+    """Threads for a transformer of this width: all that the container allows, or one.
+
+    The matrices of a small one are done before a second thread has woken up, and on a busy machine
+    waiting for each other costs far more than the work.
+    """
+    return 1 if width < WIDE else cpu_limit()
 
 
 def _numbers(path: Path) -> list[int]:

@@ -47,8 +47,8 @@ def draw(model: Model, request: ImageRequest) -> Generator[Snapshot]:
     size = min(len(rows), largest_batch(model))
     finished: list[GeneratedImage] = []
 
-    def images(tokens: torch.Tensor) -> tuple[GeneratedImage, ...]:
-        pictures = model.painter.paint(tokens)
+    def images(tokens: torch.Tensor, *, roughly: bool) -> tuple[GeneratedImage, ...]:
+        pictures = model.painter.paint(tokens, roughly=roughly)
         new = zip(pictures, recipes[len(finished) :], strict=False)
         return (*finished, *(GeneratedImage(picture, recipe) for picture, recipe in new))
 
@@ -61,9 +61,9 @@ def draw(model: Model, request: ImageRequest) -> Generator[Snapshot]:
                 if done < steps:
                     if done % grid == 0 and pace.preview_due(step):
                         with pace.painting():
-                            seen = images(tokens)
+                            seen = images(tokens, roughly=True)
                 else:
-                    seen = images(tokens)
+                    seen = images(tokens, roughly=False)
                     finished = list(seen)
                 left = pace.seconds_left(step) if step < steps else 0.0
                 yield Snapshot(step, steps, grid, seen, seconds_left=left, notes=tuple(notes))

@@ -38,17 +38,26 @@ def build_detokenizer(checkpoint: Checkpoint) -> nn.Module:
 
 
 class Painter:
-    """Paints batches of pictures with one detokenizer."""
+    """Paints batches of pictures with one detokenizer.
+
+    Args:
+        detokenizer: in float32.
+        grid: tokens along a picture's side.
+    """
 
     def __init__(self, detokenizer: nn.Module, grid: int) -> None:
         self.detokenizer, self.grid = detokenizer, grid
+        on_cpu = next(detokenizer.parameters()).device.type == "cpu"
+        # Three times as fast where the CPU has it, and slower where torch must imitate it.
+        self._bfloat16 = on_cpu and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
     @torch.inference_mode()
-    def paint(self, tokens: Tensor) -> list[Image.Image]:
+    def paint(self, tokens: Tensor, *, roughly: bool = False) -> list[Image.Image]:
         """Pictures of what is drawn so far; the rest is blank paper.
 
         Args:
             tokens: int64 [n, drawn], 1 ≤ drawn ≤ grid², raster order.
+            roughly: for previews: in bfloat16 where that is faster, colours off by a hair.
 
         Returns:
             n pictures, RGB, 256×256.
@@ -56,7 +65,8 @@ class Painter:
         drawn = tokens.shape[1]
         # The network wants whole grids; what is not drawn repeats the last token, then is covered.
         rest = tokens[:, -1:].expand(-1, self.grid**2 - drawn)
-        pixels = self._pixels(torch.cat([tokens, rest], 1))
+        with torch.autocast("cpu", torch.bfloat16, enabled=roughly and self._bfloat16):
+            pixels = self._pixels(torch.cat([tokens, rest], 1))
         covered = torch.arange(self.grid**2, device=tokens.device) >= drawn
         side = pixels.shape[1] // self.grid
         covered = covered.view(self.grid, self.grid)
@@ -72,4 +82,4 @@ class Painter:
             floats = torch.stack([self.detokenizer(False, one[None]) for one in tokens])
         else:
             floats = self.detokenizer(tokens).permute(0, 2, 3, 1) * 255
-        return floats.round().to(torch.uint8)
+        return floats.float().round().to(torch.uint8)

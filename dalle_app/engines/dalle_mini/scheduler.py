@@ -17,7 +17,7 @@ from contextlib import closing
 import torch
 
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
-from dalle_app.engines.dalle_mini.device import cpu_limit
+from dalle_app.engines.dalle_mini.device import thread_count
 from dalle_app.engines.dalle_mini.drawing import draw
 from dalle_app.engines.dalle_mini.model import Model
 from dalle_app.errors import Busy, EngineError
@@ -132,8 +132,6 @@ class Scheduler:
             self._worker.start()
 
     def _work(self) -> None:
-        if cpu_limit() < torch.get_num_threads():  # torch sees the machine, not the container
-            torch.set_num_threads(cpu_limit())
         while (job := self._next()) is not None:
             if isinstance(job, Checkpoint):
                 self._warm(job)
@@ -193,4 +191,5 @@ class Scheduler:
         if self._model is None or self._model.checkpoint != checkpoint:
             self._model = None
             self._model = self._load(checkpoint)
+            torch.set_num_threads(thread_count(checkpoint.transformer.width))
         return self._model
