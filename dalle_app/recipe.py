@@ -34,6 +34,7 @@ class Recipe:
         weights: fingerprint of the checkpoint's weights, 16 hex digits; empty for a remote model.
         precision: `float32` or `bfloat16`; empty for a remote model.
         device: kind of device, `cpu` or `cuda`; the same tokens are promised for the same kind.
+        resampled: `1024x1024` if the picture was brought to a size that is not the model's own.
         versions: of the packages that matter, by name.
     """
 
@@ -43,6 +44,7 @@ class Recipe:
     weights: str = ""
     precision: str = ""
     device: str = ""
+    resampled: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -152,7 +154,8 @@ def _index(values: Mapping[str, Any], request: ImageRequest) -> int:
 
 
 def _origin(values: Mapping[str, Any]) -> dict[str, Any]:
-    origin = {name: values.get(name, "") for name in ("engine", "weights", "precision", "device")}
+    names = ("engine", "weights", "precision", "device", "resampled")
+    origin = {name: values.get(name, "") for name in names}
     versions = values.get("versions", {})
     texts = [*origin.values(), *(versions.values() if isinstance(versions, dict) else [None])]
     if not all(isinstance(text, str) and len(text) <= 200 for text in texts) or len(texts) > 40:

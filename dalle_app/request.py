@@ -131,6 +131,7 @@ class Snapshot:
         ahead: requests that will be drawn before this one; 0 once it is being drawn.
         seconds_left: estimate to the last snapshot, None while unknown.
         notes: sentences for the person (“pocket has never seen an armchair. It will guess.”).
+        text_tokens: tokens of the prompts that the model read, once for all pictures; 0 if unknown.
     """
 
     step: int
@@ -140,6 +141,7 @@ class Snapshot:
     ahead: int = 0
     seconds_left: float | None = None
     notes: tuple[str, ...] = ()
+    text_tokens: int = 0
 
     @property
     def final(self) -> bool:

@@ -53,6 +53,16 @@ class Settings:
     max_pictures: int = _setting("DALLE_MAX_PICTURES", 36, "pictures in one request, 36 at most")
     keep_hours: int = _setting("DALLE_KEEP_HOURS", 24, "hours that a finished run is kept")
     keep_megabytes: int = _setting("DALLE_KEEP_MB", 500, "size that all kept runs may reach, in MB")
+    api: str = _setting(
+        "DALLE_API",
+        "auto",
+        "who may use the Images API at `/v1`; `auto` is `keys` if there are keys, else this "
+        "machine while the address is a loopback one, else `off`",
+        ("auto", "off", "open", "keys"),
+    )
+    api_keys: str = _setting(
+        "DALLE_API_KEYS", "", "hashes of `/v1`'s keys; `python -m dalle_app.access NAME` makes one"
+    )
     openai_api_key: str = _setting(
         "OPENAI_API_KEY", "", "the owner's key for the API tab; it is never shown"
     )

@@ -41,6 +41,7 @@ def draw(model: Model, request: ImageRequest) -> Generator[Snapshot]:
     sampling = _sampling(model, request)
     request = replace(request, **asdict(sampling))
     rows, notes = _rows(model, request, sampling)
+    text_tokens = len(rows[0].text) + len(rows[0].unguided)
     recipes = _recipes(model, request)
     steps, grid = checkpoint.image.tokens, checkpoint.image.grid
     pace = Pace(steps)
@@ -66,7 +67,15 @@ def draw(model: Model, request: ImageRequest) -> Generator[Snapshot]:
                     seen = images(tokens, roughly=False)
                     finished = list(seen)
                 left = pace.seconds_left(step) if step < steps else 0.0
-                yield Snapshot(step, steps, grid, seen, seconds_left=left, notes=tuple(notes))
+                yield Snapshot(
+                    step,
+                    steps,
+                    grid,
+                    seen,
+                    seconds_left=left,
+                    notes=tuple(notes),
+                    text_tokens=text_tokens,
+                )
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
