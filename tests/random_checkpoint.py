@@ -18,7 +18,11 @@ from torch import nn
 
 from dalle_app.engines.dalle_mini.checkpoint import ImageSizes, TextSizes, TransformerSizes
 from dalle_app.engines.dalle_mini.detokenizer import PocketDetokenizer
-from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder
+from dalle_app.engines.dalle_mini.package import (
+    DalleBartDecoder,
+    DalleBartEncoder,
+    VQGanDetokenizer,
+)
 
 SENTENCES = ["a red cat", "a blue harp", "three dogs on a green background", "a drawing of a house"]
 
@@ -125,3 +129,48 @@ def write_tokenizer(folder: Path, merges: int = 24) -> int:
     tokenizer.train_from_iterator(SENTENCES * 4, trainer)
     tokenizer.model.save(str(folder))
     return tokenizer.get_vocab_size()
+
+
+def write_package_like(folder: Path, *, seed: int = 0, vocab: int = 16384) -> Path:
+    """A checkpoint in the published layout, narrow but with the published vocabulary of images.
+
+    The detokenizer's sizes are fixed in the package, so that its 47 million weights are written as
+    they are, in half precision.
+    """
+    models, beside = folder / "models", folder / "description"
+    for name in ("dalle_bart_narrow", "vqgan"):
+        (models / name).mkdir(parents=True, exist_ok=True)
+    beside.mkdir(exist_ok=True)
+    size = write_tokenizer(models / "dalle_bart_narrow")
+    text = TextSizes(vocab=size + 8, length=64, normalizer="lowercase")
+    sizes = TransformerSizes(encoder_layers=2, decoder_layers=2, width=32, heads=4, glu_width=40)
+    image = ImageSizes(codes=16384, grid=16, start_token=16384, pixels=256, vocab=vocab)
+    encoder, decoder = random_transformer(text, sizes, image, seed)
+    torch.save(encoder.state_dict(), models / "dalle_bart_narrow" / "encoder.pt")
+    torch.save(decoder.state_dict(), models / "dalle_bart_narrow" / "decoder.pt")
+    torch.save(VQGanDetokenizer().half().state_dict(), models / "vqgan" / "detoker.pt")
+    names = {"encoder": "dalle_bart_narrow", "decoder": "dalle_bart_narrow", "detoker": "vqgan"}
+    description = {
+        "name": "narrow",
+        "summary": "Random weights in the published layout.",
+        "licence": "MIT",
+        "source": "nobody/nothing",
+        "size": 100_000_000,
+        "text": {
+            **asdict(text),
+            "vocab_file": "dalle_bart_narrow/vocab.json",
+            "merges_file": "dalle_bart_narrow/merges.txt",
+        },
+        "transformer": asdict(sizes),
+        "image": asdict(image),
+        "detokenizer": {"kind": "vqgan"},
+        "sampling": {"temperature": 1.0, "top_k": 256, "guidance": 4.0},
+        "files": [
+            {"name": f"{where}/{part}.pt", "part": part.replace("detoker", "detokenizer")}
+            for part, where in names.items()
+        ],
+        "prompts": SENTENCES[:1],
+    }
+    path = beside / "checkpoint.json"
+    path.write_text(json.dumps(description))
+    return path

@@ -69,14 +69,12 @@ def decode(
         int64 [rows, i + 1] after step i: the tokens so far. The same storage each time.
     """
     sampler = Sampler(rows, codes, decoder.lm_head.weight.device, noise)
-    state = DecoderState(encoder, decoder, rows, steps)
+    state = DecoderState(encoder, decoder, rows, codes, steps)
     tokens = torch.empty((len(rows), steps), dtype=torch.long, device=sampler.device)
     previous = torch.full((len(rows),), start_token, dtype=torch.long, device=sampler.device)
     for step in range(steps):
-        with torch.inference_mode():
-            hidden = state.advance(previous, step)
-            previous = sampler.draw(functional.linear(hidden, decoder.lm_head.weight[:codes]), step)
-            tokens[:, step] = previous
+        previous = sampler.draw(state.advance(previous, step), step)
+        tokens[:, step] = previous
         yield tokens[:, : step + 1]
 
 
@@ -94,9 +92,11 @@ class DecoderState:
         encoder: DalleBartEncoder,
         decoder: DalleBartDecoder,
         rows: Sequence[Row],
+        codes: int,
         steps: int,
     ) -> None:
         self.decoder = decoder
+        self.head = decoder.lm_head.weight[:codes]
         self.heads = decoder.layers[0].self_attn.head_count
         like = decoder.lm_head.weight
         self.guidance = torch.tensor([[row.guidance] for row in rows]).to(like)
@@ -124,8 +124,9 @@ class DecoderState:
         shape = (len(decoder.layers), len(texts), self.heads, steps, width)
         self.keys, self.values = like.new_empty(shape), like.new_empty(shape)
 
+    @torch.inference_mode()
     def advance(self, previous: Tensor, step: int) -> Tensor:
-        """Read the tokens drawn last, [n], and return the guided hidden state [n, width]."""
+        """Read the tokens drawn last, [n], and return the guided logits [n, codes]."""
         decoder = self.decoder
         x = decoder.embed_tokens(previous) + decoder.embed_positions.weight[step]
         x = decoder.layernorm_embedding(x).repeat(2, 1).unsqueeze(1)  # [2n, 1, width]
@@ -146,8 +147,7 @@ class DecoderState:
 
             x = x + layer.glu(x)
         unguided, prompted = decoder.final_ln(x).squeeze(1).chunk(2)
-        guided: Tensor = unguided + self.guidance * (prompted - unguided)
-        return guided
+        return functional.linear(unguided + self.guidance * (prompted - unguided), self.head)
 
     def _attend(
         self,
