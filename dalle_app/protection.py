@@ -45,6 +45,7 @@ HEADERS = {
 # nothing on this page takes files or is edited in the browser.
 BLOCKED = (
     "/monitoring",
+    "/openapi.json",
     "/gradio_api/deep_link",
     "/gradio_api/dev",
     "/gradio_api/monitoring",
