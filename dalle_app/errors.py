@@ -5,6 +5,7 @@
     ├── InvalidRecipe          a link, a JSON text or a picture holds no recipe we can read
     ├── InvalidSetting         an environment variable has a value we cannot use
     ├── CheckpointError        weights are missing, damaged or of another model
+    ├── FetchError             published weights could not be fetched
     ├── EngineError            the model or the machine could not finish the pictures
     ├── ProviderError          a server that speaks the Images API refused or failed
     ├── Busy                   too much is waiting already
@@ -37,6 +38,10 @@ class InvalidSetting(DalleError):
 
 class CheckpointError(DalleError):
     """A checkpoint's files are missing, damaged or of another shape."""
+
+
+class FetchError(DalleError):
+    """A checkpoint's files could not be fetched. What has come is kept, unless it was wrong."""
 
 
 class EngineError(DalleError):

@@ -20,13 +20,18 @@ BUNDLED = Path(__file__).parent / "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class TextSizes:
-    """How a checkpoint reads: `vocab` tokens, at most `length` of them, after `normalizer`."""
+    """How a checkpoint reads: `vocab` tokens, at most `length` of them, after `normalizer`.
+
+    Files are paths below the checkpoint's folder; sources their names in the published repository.
+    """
 
     vocab: int
     length: int
     normalizer: str
     vocab_file: str = "vocab.json"
     merges_file: str = "merges.txt"
+    vocab_source: str = ""
+    merges_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +127,16 @@ class Checkpoint:
     known: frozenset[str] = field(default=frozenset(), repr=False)
     words: frozenset[str] = field(default=frozenset(), repr=False)
 
+    def sources(self) -> dict[Path, str]:
+        """Where each file belongs, and its name in the published repository; empty for none."""
+        text = self.text
+        files = [(text.vocab_file, text.vocab_source), (text.merges_file, text.merges_source)]
+        files += [(file.name, file.source) for file in self.files]
+        return {self.folder / name: source for name, source in files}
+
     def missing(self) -> list[Path]:
         """Files that are not there."""
-        names = [file.name for file in self.files]
-        names += [self.text.vocab_file, self.text.merges_file]
-        return [path for name in names if not (path := self.folder / name).is_file()]
+        return [path for path in self.sources() if not path.is_file()]
 
     @property
     def state(self) -> str:

@@ -1,0 +1,192 @@
+"""Published weights arrive whole and under their names, or not at all, whatever the hub does."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+from loopback_hub import COMMIT, HTML, LoopbackHub, loopback_hub
+
+from dalle_app.engines.dalle_mini import hub as hub_module
+from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
+from dalle_app.engines.dalle_mini.hub import Progress, fetch
+from dalle_app.errors import FetchError
+
+SIZES = {
+    "vocab_mini.json": 900,
+    "merges_mini.txt": 700,
+    "encoder_mini.pt": 40_000,
+    "decoder_mini.pt": 60_000,
+    "detoker.pt": 30_000,
+}
+FILES = {name: (name.encode() * size)[:size] for name, size in SIZES.items()}
+
+
+@pytest.fixture
+def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
+    """The published mini in an empty models folder; everything comes in small bites."""
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    monkeypatch.setattr(hub_module, "_PULSE", 0.02)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return checkpoints(tmp_path / "models")["mini"]
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    with loopback_hub("kuprel/min-dalle", FILES) as hub:
+        yield hub
+
+
+def fetched(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Contents by published name of the files that have their final name."""
+    sources = checkpoint.sources()
+    return {name: path.read_bytes() for path, name in sources.items() if path.is_file()}
+
+
+def failure(checkpoint: Checkpoint, hub: LoopbackHub) -> str:
+    with pytest.raises(FetchError) as caught:
+        list(fetch(checkpoint, hub.endpoint))
+    return str(caught.value)
+
+
+def test_all_files_arrive_in_the_layout_of_the_package(
+    mini: Checkpoint, hub: LoopbackHub, tmp_path: Path
+) -> None:
+    reports = list(fetch(mini, hub.endpoint))
+    assert fetched(mini) == FILES
+    assert (reports[-1].done, reports[-1].total) == (sum(SIZES.values()),) * 2
+    assert (tmp_path / "models" / "dalle_bart_mini" / "encoder.pt").is_file()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_with_the_files_there_nobody_is_called(mini: Checkpoint, hub: LoopbackHub) -> None:
+    list(fetch(mini, hub.endpoint))
+    hub.calls.clear()
+    assert list(fetch(mini, hub.endpoint)) == []
+    assert not hub.calls
+
+
+def test_files_of_the_package_are_kept_and_only_the_rest_is_fetched(
+    mini: Checkpoint, hub: LoopbackHub
+) -> None:
+    own = mini.folder / "vqgan" / "detoker.pt"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"mine")
+    reports = list(fetch(mini, hub.endpoint))
+    assert own.read_bytes() == b"mine"
+    assert reports[-1].total == sum(SIZES.values()) - SIZES["detoker.pt"]
+
+
+def test_a_line_that_breaks_off_is_taken_up_where_it_broke(
+    mini: Checkpoint, hub: LoopbackHub
+) -> None:
+    hub.breaks["decoder_mini.pt"] = 1
+    list(fetch(mini, hub.endpoint))
+    assert fetched(mini) == FILES
+    assert hub.ranges == ["bytes=30000-"]
+
+
+def test_a_closed_fetch_leaves_no_final_name_and_the_next_one_goes_on(
+    mini: Checkpoint, hub: LoopbackHub
+) -> None:
+    hub.gate = threading.Event()
+    fetching = fetch(mini, hub.endpoint)
+    while next(fetching).done < SIZES["vocab_mini.json"] + SIZES["merges_mini.txt"] + 20_000:
+        pass
+    fetching.close()
+    assert "encoder_mini.pt" not in fetched(mini)
+    hub.gate.set()
+    list(fetch(mini, hub.endpoint))
+    assert fetched(mini) == FILES
+    assert hub.ranges[0].startswith("bytes=2")  # of 40,000, from where the first one stopped
+
+
+def test_two_fetches_at_once_take_turns_and_both_succeed(
+    mini: Checkpoint, hub: LoopbackHub
+) -> None:
+    both = [threading.Thread(target=lambda: list(fetch(mini, hub.endpoint))) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert fetched(mini) == FILES
+
+
+def test_a_file_in_the_hubs_own_cache_is_not_fetched_again(
+    mini: Checkpoint, hub: LoopbackHub, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "cache" / "models--kuprel--min-dalle" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "detoker.pt").write_bytes(FILES["detoker.pt"])
+    hub.body["detoker.pt"] = b"not to be asked for"
+    list(fetch(mini, hub.endpoint))
+    assert fetched(mini) == FILES
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (HTML, "is a web page"),
+        (FILES["decoder_mini.pt"][:-1], "is damaged"),
+        (FILES["decoder_mini.pt"] + b"x", "is damaged"),
+        (FILES["decoder_mini.pt"][:-1] + b"x", "is damaged"),
+    ],
+    ids=["html", "too-short", "too-long", "other-bytes"],
+)
+def test_another_body_than_promised_is_named_and_deleted(
+    mini: Checkpoint, hub: LoopbackHub, body: bytes, words: str
+) -> None:
+    hub.body["decoder_mini.pt"] = body
+    message = failure(mini, hub)
+    assert "decoder_mini.pt" in message
+    assert words in message
+    assert not (mini.folder / "dalle_bart_mini" / "decoder.pt").exists()
+    assert not list(mini.folder.rglob("decoder*.part"))
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "has no"), (401, "login"), (418, "status 418")]
+)
+def test_a_refusal_is_one_sentence_with_the_host_and_the_file(
+    mini: Checkpoint, hub: LoopbackHub, status: int, words: str
+) -> None:
+    hub.status["encoder_mini.pt"] = status
+    message = failure(mini, hub)
+    assert words in message
+    assert f"127.0.0.1:{hub.server_port}" in message
+    assert fetched(mini) == {}
+
+
+def test_a_login_page_in_place_of_the_hub_is_recognised(mini: Checkpoint, hub: LoopbackHub) -> None:
+    hub.portal = True
+    assert "not as a hub" in failure(mini, hub)
+
+
+def test_no_way_to_the_hub_is_one_sentence(mini: Checkpoint) -> None:
+    with pytest.raises(FetchError, match="broke off"):
+        list(fetch(mini, "http://127.0.0.1:9"))
+
+
+def test_too_small_a_disk_is_refused_with_the_numbers_before_anything_is_fetched(
+    mini: Checkpoint, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Disk:
+        free = 1000
+
+    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda _: Disk)
+    message = failure(mini, hub)
+    assert "0.0 GB are free" in message
+    assert hub.calls["GET"] == 0
+
+
+def test_offline_mode_is_respected(mini: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(FetchError, match="HF_HUB_OFFLINE"):
+        list(fetch(mini, "http://127.0.0.1:9"))
+
+
+def test_progress_says_size_speed_and_time_left() -> None:
+    assert str(Progress(812_000_000, 1_939_000_000)) == "812 of 1,939 MB"
+    running = Progress(812_000_000, 1_939_000_000, 10_000_000.0)
+    assert str(running) == "812 of 1,939 MB, 10.0 MB/s, 1 min 53 s left"
