@@ -135,7 +135,8 @@ class OpenAIImages:
                     response = await client.images.generate(**fields)
                     await self._show(response, request, tell)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
-            raise provider_error(error, request.model, self._host) from error
+            # Without the cause: its text may repeat the key.
+            raise provider_error(error, request.model, self._host) from None
 
     async def _stream(
         self, client: openai.AsyncOpenAI, fields: dict[str, Any], request: ImageRequest, tell: Tell

@@ -45,12 +45,13 @@ def provider_error(error: Exception, model: str, host: str) -> ProviderError:
         )
     if isinstance(error, openai.APIStatusError):
         return ProviderError(_by_status(error, model, host))
-    if isinstance(error, openai.APIConnectionError):
+    network = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    if isinstance(network, httpx2.RemoteProtocolError | httpx2.ReadError):
+        return ProviderError(CUT_OFF)
+    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
         return ProviderError(
             f"{host} could not be reached. Check its address and this machine's network."
         )
-    if isinstance(error, httpx2.HTTPError):
-        return ProviderError(CUT_OFF)
     if isinstance(error, openai.APIResponseValidationError):
         return ProviderError(WEB_PAGE)
     return ProviderError(f"The server failed{_because(error)}. Try again later.")

@@ -13,7 +13,6 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import anyio
 import httpcore
@@ -79,7 +78,7 @@ async def fetch(url: str, *, anywhere: bool) -> bytes:
     Raises:
         ProviderError: not allowed, not there, too slow or too large.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0].lower()
     if scheme != "https" and not (anywhere and scheme == "http"):
         raise ProviderError(
             "The server put the picture at an address that is not https, so it was not fetched."
