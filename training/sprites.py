@@ -1,0 +1,57 @@
+"""The drawings pocket learns from, as read from sprites.parquet.
+
+It does not know captions or compositions, nor where drawings come from (`build_sprites` does).
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+from numpy.typing import NDArray
+from PIL import Image
+
+SPRITES = Path("training/data/sprites.parquet")
+PIXELS = 128
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """One drawing and what its set says about it; `row` is its place in the arrays of pixels."""
+
+    row: int
+    set: str
+    name: str
+    names: tuple[str, ...]
+    aliases: tuple[str, ...]
+    keywords: tuple[str, ...]
+    group: str
+    subgroup: str
+    emoji: str
+
+
+def load_sprites(path: Path = SPRITES, limit: int | None = None) -> list[Sprite]:
+    """All records, without their pixels; `limit` keeps the first few, for tests."""
+    columns = ["set", "name", "names", "aliases", "keywords", "group", "subgroup", "emoji"]
+    rows = pyarrow.parquet.read_table(path, columns=columns).to_pylist()[:limit]
+    return [
+        Sprite(
+            row=number,
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in row.items()
+            },
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def load_pixels(path: Path = SPRITES, limit: int | None = None) -> NDArray[np.uint8]:
+    """uint8 [n, 128, 128, 4], straight alpha, in the order of `load_sprites`."""
+    column = pyarrow.parquet.read_table(path, columns=["webp"])["webp"][:limit]
+    return np.stack([_pixels(value.as_py()) for value in column])
+
+
+def _pixels(packed: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(packed)).convert("RGBA"))
