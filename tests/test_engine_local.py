@@ -170,6 +170,14 @@ def test_the_published_layout_is_read_and_drawn(tmp_path: Path) -> None:
     assert pixels(snapshot).std() > 1
 
 
+def test_bfloat16_draws_too_and_the_recipe_says_so(tiny: Checkpoint) -> None:
+    engine = LocalEngine(Settings(device="cpu", precision="bfloat16"), {"tiny": tiny})
+    snapshot = last(engine, HARP)
+    engine.close()
+    assert snapshot.final
+    assert {image.recipe.precision for image in snapshot.images} == {"bfloat16"}
+
+
 def test_a_closed_engine_says_so(tiny: Checkpoint) -> None:
     engine = start(tiny)
     engine.close()
