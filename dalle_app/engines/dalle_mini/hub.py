@@ -243,6 +243,11 @@ def _hub_errors(host: str, name: str) -> Iterator[None]:
         raise FetchError(f"{host} answered with status {status}. Fetch again later.") from error
     except OfflineModeIsEnabled as error:
         raise FetchError("HF_HUB_OFFLINE forbids fetching. Unset it and fetch again.") from error
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        raise FetchError(
+            f"There is no way to {host} ({error}). Check the network, or name a mirror in "
+            "HF_ENDPOINT."
+        ) from error
     except httpx2.HTTPError as error:
         raise FetchError(
             f"The way to {host} broke off at {name} ({type(error).__name__}). What has come is "
