@@ -171,7 +171,7 @@ class RunStore:
         folder = self._folder / run_id
         try:
             facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            request = request_from_fields(facts["request"])
+            request = request_from_fields(dict(facts["request"]))
             run = Run(str(facts["visitor"]), request, run_id, float(facts["created"]))
             images = tuple(_image(folder / f"{k}.png") for k in range(facts["images"]))
             step, of, rows = int(facts["step"]), max(1, int(facts["of"])), int(facts["rows"])

@@ -22,12 +22,13 @@ class Squares:
     """Draws `count` squares in STEPS steps, each waiting until the gate is open.
 
     Attributes:
-        gate: closed by the test to hold the engine between two steps.
+        gate: closed by the test to hold the engine before step `hold_from` and each later one.
         error: raised after the first step, if set.
         ended: counts generators that were closed or came to their end.
     """
 
     gate: threading.Event = field(default_factory=threading.Event)
+    hold_from: int = 1
     error: Exception | None = None
     ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     closed: bool = False
@@ -47,7 +48,7 @@ class Squares:
             shown = Snapshot(0, STEPS, STEPS)
             for step in range(1, STEPS + 1):
                 yield shown
-                while not self.gate.wait(0.02):
+                while step >= self.hold_from and not self.gate.wait(0.02):
                     yield shown
                 if self.error and step == 2:
                     raise self.error
