@@ -112,6 +112,12 @@ class Studio:
         kept = [run for run in self.store.of_visitor(visitor, limit) if run.id not in seen]
         return sorted(live + kept, key=lambda run: run.created, reverse=True)[:limit]
 
+    def live(self, visitor: str) -> list[Run]:
+        """This visitor's runs that wait or are being drawn, oldest first. Reads no files."""
+        with self._lock:
+            live = [run for run in self._live.values() if run.visitor == visitor and not run.over]
+        return sorted(live, key=lambda run: run.created)
+
     def close(self) -> None:
         """Stop every run, give each a moment to keep its pictures, and free the engines."""
         with self._lock:

@@ -14,8 +14,12 @@ from pathlib import Path
 import anyio
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from dalle_app import __version__
+from dalle_app.access import access_from_settings
+from dalle_app.api import create_api
+from dalle_app.api.links import LinkFolder
 from dalle_app.engines import Engine
 from dalle_app.pictures import picture_routes
 from dalle_app.protection import BlockedRoutes, SecurityHeaders, VisitorCookie
@@ -49,7 +53,7 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
         yield
         await anyio.to_thread.run_sync(studio.close)
 
-    # No /docs or /openapi.json: there is nothing here yet for programs.
+    # No /docs or /openapi.json: what there is for programs stands in /v1/openapi.json.
     app = FastAPI(title="Crayonbox", version=__version__, lifespan=lifespan, openapi_url=None)
     app.add_middleware(VisitorCookie)
     app.add_middleware(BlockedRoutes)
@@ -60,11 +64,15 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
         return {"status": "ok", "version": __version__}
 
     app.include_router(picture_routes(studio))
+    links = LinkFolder(settings.data_dir / "links", settings.keep_megabytes * 10**6)
+    api = create_api(studio, access_from_settings(settings), links, model=settings.model)
+    app.mount("/v1", api)
+    app.mount("/look", StaticFiles(directory=STATIC))
     page = build_page(studio, settings)
     # A click starts a run or follows one, and neither computes anything. So the page's own queue is
     # wide, and the studio's limits decide who waits.
     page.queue(api_open=False, default_concurrency_limit=100, max_size=200)
-    return gr.mount_gradio_app(
+    whole: FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
@@ -74,3 +82,4 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
         footer_links=[],
         **look(STATIC),
     )
+    return whole

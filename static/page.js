@@ -1,0 +1,144 @@
+// What Gradio has no widget for: theme, dialogs, lightbox, copied links, announcements, keys.
+// Knows the page's markup (dalle_app/ui/templates) and nothing of the server but its picture addresses.
+
+const one = (selector) => document.querySelector(selector);
+const visible = (element) => element?.offsetParent !== null;
+
+// --- Light and dark -----------------------------------------------------------------------------
+
+const THEME = "crayonbox:theme";
+
+function stored(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null; // storage is closed to frames in some browsers
+  }
+}
+
+function keepTheme() {
+  const chosen = stored(THEME);
+  const dark = document.body.classList.contains("dark");
+  if (chosen && (chosen === "dark") !== dark) document.body.classList.toggle("dark");
+}
+
+function toggleTheme() {
+  const dark = document.body.classList.toggle("dark");
+  try {
+    localStorage.setItem(THEME, dark ? "dark" : "light");
+  } catch {
+    // As above: then the choice lasts until the page is closed.
+  }
+}
+
+// Gradio sets the system's theme while it starts, and again when the system changes.
+new MutationObserver(keepTheme).observe(document.body, { attributeFilter: ["class"] });
+
+// --- Links --------------------------------------------------------------------------------------
+
+function toast(text) {
+  const place = one("#toast");
+  place.textContent = text;
+  place.classList.add("toast-shown");
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => place.classList.remove("toast-shown"), 2500);
+}
+
+async function copyLink(query) {
+  // The address that the visitor sees: right behind a proxy and on a hosted Space too.
+  const link = new URL(query, location.origin + location.pathname).href;
+  const words = one(".head").dataset;
+  try {
+    await navigator.clipboard.writeText(link);
+    toast(words.copied);
+  } catch {
+    // No clipboard on plain http or in some frames.
+    window.prompt(words.notCopied, link);
+  }
+}
+
+// --- Lightbox -----------------------------------------------------------------------------------
+
+let opened = null; // the tile that the lightbox shows
+
+function showLarge(tile) {
+  const box = one("#lightbox");
+  const picture = tile.querySelector("img");
+  opened = tile;
+  box.querySelector("img").src = tile.dataset.lightbox;
+  box.querySelector("img").alt = picture.alt;
+  box.querySelector("p").textContent = picture.alt;
+  box.querySelector("a").href = `${tile.dataset.lightbox}?download=1`;
+  const alone = tile.closest(".board").children.length === 1;
+  for (const button of box.querySelectorAll("[data-step]")) button.hidden = alone;
+  if (!box.open) box.showModal();
+}
+
+function turn(by) {
+  const tiles = [...opened.closest(".board").querySelectorAll("[data-lightbox]")];
+  showLarge(tiles[(tiles.indexOf(opened) + by + tiles.length) % tiles.length]);
+}
+
+// --- Clicks and keys ----------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const hit = (selector) => event.target.closest(selector);
+  if (hit("[data-theme-toggle]")) toggleTheme();
+  else if (hit("[data-copy]")) copyLink(hit("[data-copy]").dataset.copy);
+  else if (hit("[data-lightbox]")) showLarge(hit("[data-lightbox]"));
+  else if (hit("[data-dialog]")) one(`#${hit("[data-dialog]").dataset.dialog}`).showModal();
+  else if (hit("[data-step]")) turn(Number(hit("[data-step]").dataset.step));
+  else if (hit("[data-close]")) hit("dialog").close();
+  else if (event.target instanceof HTMLDialogElement) event.target.close(); // its backdrop
+});
+
+document.addEventListener("keydown", (event) => {
+  const dialog = one("dialog[open]");
+  if (dialog?.id === "lightbox" && event.key === "ArrowLeft") turn(-1);
+  else if (dialog?.id === "lightbox" && event.key === "ArrowRight") turn(1);
+  else if (event.key === "Escape" && !dialog) {
+    [...document.querySelectorAll("button.stop")].find(visible)?.click();
+  }
+});
+
+// --- Announcements: what changed, not every step ------------------------------------------------
+
+let announced = "";
+
+function announce() {
+  const status = [...document.querySelectorAll("[data-announce]")].find(visible);
+  const text = status?.dataset.announce ?? "";
+  if (!text || text === announced) return;
+  announced = text;
+  one("#announcer").textContent = text;
+}
+
+// --- Placeholders: prompts that the model is good at ---------------------------------------------
+
+function rotatePlaceholder(turns = 0) {
+  const box = one("#prompt textarea");
+  const prompts = JSON.parse(one(".head")?.dataset.prompts ?? "[]");
+  if (box && prompts.length && !box.value) box.placeholder = prompts[turns % prompts.length];
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (!box || !still) setTimeout(() => rotatePlaceholder(turns + 1), box ? 4000 : 200);
+}
+
+// --- What Gradio's widgets lack --------------------------------------------------------------------
+
+function mendWidgets() {
+  // Every radio button of Gradio's is a group of its own: one name makes the arrow keys work.
+  for (const [k, group] of document.querySelectorAll("fieldset").entries()) {
+    for (const input of group.querySelectorAll("input[type=radio]")) {
+      if (input.name !== `group-${k}`) input.name = `group-${k}`;
+    }
+  }
+  // A prompt is read in the direction of its own script.
+  for (const box of document.querySelectorAll(".prompt-row textarea")) box.dir = "auto";
+}
+
+new MutationObserver(() => {
+  announce();
+  mendWidgets();
+}).observe(document.body, { childList: true, subtree: true });
+keepTheme();
+rotatePlaceholder();
