@@ -4,6 +4,7 @@ It does not know what is trained.
 """
 
 import json
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from typing import Any
 import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def stop_gently() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that what was learnt is saved first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class RunFolder:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from training.run_folder import DEVICE, RunFolder
+from training.run_folder import DEVICE, RunFolder, stop_gently
 from training.tokens import PAD, TEXT_LENGTH, TokenData
 
 SIZES: dict[str, int] = {
@@ -229,14 +229,17 @@ def train(
         training.restore(state)
     stream = data.batches(batch, UNTITLED, np.random.default_rng(training.step))
     bar = tqdm(range(training.step, steps), initial=training.step, total=steps, mininterval=5)
-    for step in bar:
-        texts, images = (torch.from_numpy(part).to(DEVICE) for part in next(stream))
-        losses = training.learn(texts, images, step / steps)
-        if step % 50 == 0:
-            run.log(step=step, **{name: float(value) for name, value in losses.items()})
-            bar.set_postfix(loss=float(losses["loss"]))
-        if run.save_is_due(SAVE_MINUTES) or step + 1 == steps:
-            run.save(training.state())
+    try:
+        for step in bar:
+            texts, images = (torch.from_numpy(part).to(DEVICE) for part in next(stream))
+            losses = training.learn(texts, images, step / steps)
+            if step % 50 == 0:
+                run.log(step=step, **{name: float(value) for name, value in losses.items()})
+                bar.set_postfix(loss=float(losses["loss"]))
+            if run.save_is_due(SAVE_MINUTES):
+                run.save(training.state())
+    finally:  # also when stopped
+        run.save(training.state())
 
 
 def main() -> None:
@@ -249,6 +252,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     options = parser.parse_args()
     torch.manual_seed(0)
+    stop_gently()
     data = TokenData.load(options.data)
     train(data, RunFolder(options.run), SIZES, options.steps, options.batch, options.rate)
 

@@ -22,7 +22,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from tqdm import tqdm
 
 from dalle_app.engines.dalle_mini.detokenizer import GridBlock, PocketDetokenizer, ResidualBlock
-from training.run_folder import DEVICE, RunFolder
+from training.run_folder import DEVICE, RunFolder, stop_gently
 
 SIZES: dict[str, Any] = {
     "codes": 2048,
@@ -32,7 +32,7 @@ SIZES: dict[str, Any] = {
     "blocks": [2, 2, 2, 1],
     "heads": 6,
 }
-CRITIC_FROM = 0.65  # of the steps: a critic of early blurs teaches nothing
+CRITIC_FROM = 0.75  # of the steps: a critic of early blurs teaches nothing
 SAVE_MINUTES = 4.0
 
 
@@ -186,7 +186,7 @@ class Training:
         self.critic = Critic().to(DEVICE, memory_format=torch.channels_last)
         learns = [p for p in self.model.parameters() if p.requires_grad]
         self.painter = torch.optim.AdamW(learns, rate, betas=(0.9, 0.99), weight_decay=1e-4)
-        self.judge = torch.optim.AdamW(self.critic.parameters(), rate, betas=(0.5, 0.99))
+        self.judge = torch.optim.AdamW(self.critic.parameters(), rate / 2, betas=(0.5, 0.99))
         self.step = 0
 
     def state(self) -> dict[str, Any]:
@@ -199,13 +199,13 @@ class Training:
         """Go on from there."""
         for part in ("model", "average", "critic", "painter", "judge"):
             getattr(self, part).load_state_dict(state[part])
+        self.judge.param_groups[0]["lr"] = self.rate / 2
         self.step = state["step"]
 
     def learn(self, pictures: Tensor, progress: float) -> dict[str, float]:
         """One step; progress runs from 0 to 1 and sets rate and critic. -> the losses."""
         rate = self.rate * min(1.0, self.step / 200) * (0.02 + 0.98 * cosine(progress))
-        for optimizer in (self.painter, self.judge):
-            optimizer.param_groups[0]["lr"] = rate
+        self.painter.param_groups[0]["lr"] = rate
         criticised = progress >= CRITIC_FROM
         with torch.autocast(DEVICE, torch.bfloat16):
             made, encoded, tokens, commitment = self.model(pictures)
@@ -296,15 +296,19 @@ def train(
     stream = batches(data, batch, np.random.default_rng(training.step))
     shown = next(batches(data, 64, np.random.default_rng(1)))
     bar = tqdm(range(training.step, steps), initial=training.step, total=steps, mininterval=5)
-    for step in bar:
-        losses = training.learn(next(stream), step / steps)
-        if step % 50 == 0:
-            codes = int((training.model.codebook.uses > 0.1).sum())
-            run.log(step=step, codes=codes, **losses)
-            bar.set_postfix(pixels=losses["pixels"], codes=codes)
-        if run.save_is_due(SAVE_MINUTES) or step + 1 == steps:
-            run.save(training.state())
-            training.sheet(shown).save(run.path / "sheet.png")
+    try:
+        for step in bar:
+            losses = training.learn(next(stream), step / steps)
+            if step % 50 == 0:
+                codes = int((training.model.codebook.uses > 0.1).sum())
+                run.log(step=step, codes=codes, **losses)
+                bar.set_postfix(pixels=losses["pixels"], codes=codes)
+            if run.save_is_due(SAVE_MINUTES):
+                run.save(training.state())
+                training.sheet(shown).save(run.path / "sheet.png")
+    finally:  # also when stopped
+        run.save(training.state())
+    training.sheet(shown).save(run.path / "sheet.png")
 
 
 def main() -> None:
@@ -317,6 +321,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=6e-4)
     options = parser.parse_args()
     torch.manual_seed(0)
+    stop_gently()
     run = RunFolder(options.run)
     train(options.data, run, SIZES, options.steps, options.batch, options.rate)
 
