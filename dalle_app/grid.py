@@ -1,4 +1,7 @@
-"""Many pictures as one: the grid that people download and share."""
+"""Many pictures as one: the grid that people download and share.
+
+Knows nothing of how they were made.
+"""
 
 from __future__ import annotations
 
