@@ -26,7 +26,6 @@ from dalle_app.recipe import Recipe, recipe_from_png, save_picture, save_png
 from dalle_app.request import GeneratedImage, ImageRequest, Snapshot, request_from_fields
 from dalle_app.settings import settings_from_environment
 
-
 terminal = typer.Typer(
     no_args_is_help=True,
     add_completion=False,

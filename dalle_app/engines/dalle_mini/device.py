@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from dalle_app.engines.dalle_mini.memory import available, installed
 from dalle_app.errors import InvalidSetting
 
 WIDE = 512  # width of a transformer from which on several threads pay
@@ -48,6 +49,14 @@ def choose_device(
     if wanted == "cuda":
         raise InvalidSetting("DALLE_DEVICE is cuda, but torch finds no CUDA device. Use auto.")
     return Device("cpu", "no CUDA device")
+
+
+def memory_of(device: Device) -> tuple[int, int]:
+    """Bytes that are free and in all, where the device keeps a model's weights."""
+    if device.kind == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        return free, total
+    return available(), installed()
 
 
 def cpu_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -15,6 +15,7 @@ import torch
 from dalle_app import __version__
 from dalle_app.engines.dalle_mini.checkpoint import Sampling
 from dalle_app.engines.dalle_mini.decoder import Row
+from dalle_app.engines.dalle_mini.device import memory_of
 from dalle_app.engines.dalle_mini.model import Model
 from dalle_app.engines.dalle_mini.pace import Pace
 from dalle_app.errors import EngineError
@@ -45,7 +46,8 @@ def draw(model: Model, request: ImageRequest) -> Generator[Snapshot]:
     recipes = _recipes(model, request)
     steps, grid = checkpoint.image.tokens, checkpoint.image.grid
     pace = Pace(steps)
-    size = min(len(rows), largest_batch(model))
+    free, _ = memory_of(model.device)
+    size = min(len(rows), largest_batch(model, free // 2))
     finished: list[GeneratedImage] = []
 
     def images(tokens: torch.Tensor, *, roughly: bool) -> tuple[GeneratedImage, ...]:
@@ -91,13 +93,13 @@ def draw(model: Model, request: ImageRequest) -> Generator[Snapshot]:
             torch.cuda.empty_cache()  # between batches only; the package did it at every token
 
 
-def largest_batch(model: Model) -> int:
-    """How many pictures may be drawn together, at least 1."""
+def largest_batch(model: Model, room: int = CACHE_BYTES) -> int:
+    """How many pictures may be drawn together, at least 1, in so many bytes or CACHE_BYTES."""
     sizes, tokens = model.checkpoint.transformer, model.checkpoint.image.tokens
     bytes_each: int = getattr(torch, model.precision).itemsize
     # Two rows a picture (guided and not), each with keys and values.
     picture = 2 * 2 * sizes.decoder_layers * tokens * sizes.width * bytes_each
-    return max(1, CACHE_BYTES // picture)
+    return max(1, min(room, CACHE_BYTES) // picture)
 
 
 def _sampling(model: Model, request: ImageRequest) -> Sampling:

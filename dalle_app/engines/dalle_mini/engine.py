@@ -6,14 +6,17 @@ Joins settings, checkpoints and the scheduler to the Engine protocol, and knows 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 from dalle_app.engines import ModelState, Snapshots
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
-from dalle_app.engines.dalle_mini.device import choose_device
+from dalle_app.engines.dalle_mini.device import choose_device, memory_of
 from dalle_app.engines.dalle_mini.drawing import ENGINE
+from dalle_app.engines.dalle_mini.hub import Progress, fetch
+from dalle_app.engines.dalle_mini.memory import check_room, memory_note, needed
 from dalle_app.engines.dalle_mini.model import Model, load_model
 from dalle_app.engines.dalle_mini.scheduler import Scheduler
+from dalle_app.engines.dalle_mini.text import Reading, TextReader, reader_of
 from dalle_app.errors import CheckpointError, InvalidRequest
 from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
@@ -42,6 +45,7 @@ class LocalEngine:
         self._device = choose_device(settings.device)
         self._precision = settings.precision
         self._scheduler = Scheduler(self._load)
+        self._readers: dict[str, TextReader] = {}
         log.info("drawing on %s", self._device)
         ready = [
             checkpoint for checkpoint in self._checkpoints.values() if not checkpoint.missing()
@@ -51,10 +55,8 @@ class LocalEngine:
 
     def models(self) -> list[ModelState]:
         """See Engine.models."""
-        return [
-            ModelState(name, checkpoint.state, not checkpoint.missing(), checkpoint.prompts)
-            for name, checkpoint in self._checkpoints.items()
-        ]
+        _, room = memory_of(self._device)
+        return [self._state(checkpoint, room) for checkpoint in self._checkpoints.values()]
 
     def where(self) -> str:
         """See Engine.where: `cpu: no CUDA device`."""
@@ -65,27 +67,66 @@ class LocalEngine:
 
         Raises:
             InvalidRequest: no such model, or it can read nothing of the prompt.
-            CheckpointError: its weights are missing or damaged.
+            CheckpointError: its weights are missing, damaged or too large for this machine.
             Busy: the line is full.
             EngineError: memory does not suffice for one picture, or the engine is closed.
         """
-        checkpoint = self._checkpoints.get(request.model)
-        if checkpoint is None:
-            raise InvalidRequest("model", f"There is no local model “{request.model[:40]}”.")
+        checkpoint = self._checkpoint(request.model)
         if checkpoint.missing():
             raise CheckpointError(
                 f"The weights of {checkpoint.name} are not on this machine ({checkpoint.state}). "
-                f"Put them into {checkpoint.folder}, or choose another model."
+                f"Fetch them with `python -m dalle_app fetch {checkpoint.name}`, put them into "
+                f"{checkpoint.folder}, or choose another model."
             )
+        _, room = memory_of(self._device)
+        check_room(checkpoint, self._precision, room)
         ticket = self._scheduler.submit(request.settle(), checkpoint)
         try:
             yield from ticket.snapshots()
         finally:
             self._scheduler.give_up(ticket)
 
+    def fetch(self, model: str) -> Generator[Progress]:
+        """Fetch a published model's files, with reports; closing it stops. See `hub.fetch`.
+
+        Raises:
+            InvalidRequest: no such model.
+            CheckpointError: it does not fit into this machine's memory.
+            FetchError: its files did not come.
+        """
+        checkpoint = self._checkpoint(model)
+        _, room = memory_of(self._device)
+        check_room(checkpoint, self._precision, room)
+        yield from fetch(checkpoint)
+
+    def reading(self, model: str, prompt: str) -> Reading:
+        """What a model would read of a prompt. Needs its vocabulary, not its weights.
+
+        Raises:
+            InvalidRequest: no such model.
+            CheckpointError: its vocabulary is missing or damaged.
+        """
+        if model not in self._readers:
+            self._readers[model] = reader_of(self._checkpoint(model))
+        return self._readers[model].read(prompt)
+
     def close(self) -> None:
         """See Engine.close."""
         self._scheduler.close()
 
+    def _checkpoint(self, model: str) -> Checkpoint:
+        if model not in self._checkpoints:
+            raise InvalidRequest("model", f"There is no local model “{model[:40]}”.")
+        return self._checkpoints[model]
+
+    def _state(self, checkpoint: Checkpoint, room: int) -> ModelState:
+        name, state, usable = checkpoint.name, checkpoint.state, not checkpoint.missing()
+        if checkpoint.source:
+            state = f"{state}, {memory_note(checkpoint, self._precision, room)}"
+            usable = usable and needed(checkpoint, self._precision) <= room
+        return ModelState(name, state, usable, checkpoint.prompts)
+
     def _load(self, checkpoint: Checkpoint) -> Model:
+        free, _ = memory_of(self._device)  # another model has been unloaded by now
+        check_room(checkpoint, self._precision, free)
         return load_model(checkpoint, self._device, self._precision)

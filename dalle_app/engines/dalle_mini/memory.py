@@ -46,7 +46,9 @@ def available(cgroup: Path = CGROUP) -> int:
 
 
 def check_room(checkpoint: Checkpoint, precision: str, room: int) -> None:
-    """Refuse a model that does not fit, before it is fetched or loaded.
+    """Refuse a published model that does not fit, before it is fetched or loaded.
+
+    What comes with the program is small and never refused.
 
     Args:
         room: bytes that it may take.
@@ -54,23 +56,23 @@ def check_room(checkpoint: Checkpoint, precision: str, room: int) -> None:
     Raises:
         CheckpointError: with the numbers, and what would fit.
     """
-    if needed(checkpoint, precision) <= room:
+    if checkpoint.source is None or needed(checkpoint, precision) <= room:
         return
-    advice = "Choose a smaller model."
+    advice = "Choose a smaller model, or close other programs."
     if precision != "bfloat16" and needed(checkpoint, "bfloat16") <= room:
         size = _gigabytes(needed(checkpoint, "bfloat16"))
         advice = f"Set DALLE_PRECISION=bfloat16, with which it takes {size}."
     raise CheckpointError(
         f"{checkpoint.name} takes {_gigabytes(needed(checkpoint, precision))} of memory as "
-        f"{precision}, and there are {_gigabytes(room)}. {advice}"
+        f"{precision}, and here are {_gigabytes(room)}. {advice}"
     )
 
 
 def memory_note(checkpoint: Checkpoint, precision: str, room: int) -> str:
-    """For the list of models: `takes 2.8 GB of memory`, with `of the 2.0 GB here` if too much."""
+    """For the list of models: `takes 2.4 GB of memory`, and what there is where that is less."""
     need = needed(checkpoint, precision)
     note = f"takes {_gigabytes(need)} of memory"
-    return note if need <= room else f"{note}, there are {_gigabytes(room)}"
+    return note if need <= room else f"{note}, here are {_gigabytes(room)}"
 
 
 def _gigabytes(size: int) -> str:

@@ -19,7 +19,7 @@ from dalle_app.engines.dalle_mini.decoder import Row, decode
 from dalle_app.engines.dalle_mini.device import Device
 from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder
 from dalle_app.engines.dalle_mini.painter import Painter, build_detokenizer
-from dalle_app.engines.dalle_mini.text import TextReader
+from dalle_app.engines.dalle_mini.text import TextReader, reader_of
 from dalle_app.engines.dalle_mini.vocabulary import Vocabulary
 from dalle_app.engines.dalle_mini.weights import fill, fingerprint, read_parts
 
@@ -99,13 +99,6 @@ def load_model(checkpoint: Checkpoint, device: Device, precision: str) -> Model:
     fill(encoder, parts["encoder"], "encoder", device.kind, dtype)
     fill(decoder, parts["decoder"], "decoder", device.kind, dtype)
     fill(detokenizer, parts["detokenizer"], "detokenizer", device.kind, torch.float32)
-    reader = TextReader(
-        checkpoint.folder / text.vocab_file,
-        checkpoint.folder / text.merges_file,
-        text.normalizer,
-        text.length,
-        text.vocab,
-    )
     seconds = time.perf_counter() - began
     log.info("%s loaded in %.1f s on %s, %s", checkpoint.name, seconds, device, precision)
     return Model(
@@ -113,7 +106,7 @@ def load_model(checkpoint: Checkpoint, device: Device, precision: str) -> Model:
         device=device,
         precision=precision,
         fingerprint=mark,
-        reader=reader,
+        reader=reader_of(checkpoint),
         encoder=encoder,
         decoder=decoder,
         painter=Painter(detokenizer, image.grid),

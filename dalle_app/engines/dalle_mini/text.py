@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
 from dalle_app.engines.dalle_mini.normalizer import normalize
 from dalle_app.errors import CheckpointError, InvalidRequest
 
@@ -102,6 +103,17 @@ class TextReader:
                 "Say it in English, “a blue harp”.",
             )
         return reading
+
+
+def reader_of(checkpoint: Checkpoint) -> TextReader:
+    """The reader that a checkpoint asks for. Reads its vocabulary's two files.
+
+    Raises:
+        CheckpointError: they are missing, damaged or belong to another model.
+    """
+    text, folder = checkpoint.text, checkpoint.folder
+    vocab, merges = folder / text.vocab_file, folder / text.merges_file
+    return TextReader(vocab, merges, text.normalizer, text.length, text.vocab)
 
 
 def lowercase(text: str) -> str:
