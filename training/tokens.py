@@ -120,10 +120,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("training/data"))
     parser.add_argument("--vqgan", type=Path, default=Path("training/runs/vqgan"))
     parser.add_argument("--tokenizer", type=Path, default=Path("training/runs/tokenizer"))
+    parser.add_argument("--first", type=int, default=0, help="so that processes can share the work")
+    parser.add_argument("--shards", type=int, help="how many of them, if not all")
     options = parser.parse_args()
     model = load_tokenizer(options.vqgan)
     reader = text_reader(options.tokenizer, size=2**15)
-    for pictures in tqdm(sorted(options.data.glob("pictures-*.npy")), unit="shard"):
+    shards = sorted(options.data.glob("pictures-*.npy"))[options.first :][: options.shards]
+    for pictures in tqdm(shards, unit="shard"):
         encode_shard(model, reader, pictures)
 
 

@@ -1,26 +1,33 @@
 """Trains pocket's transformer: from a caption's text tokens to a picture's image tokens.
 
     python -m training.transformer --steps 12000
+    torchrun --nproc-per-node 2 -m training.transformer --steps 6000   # two processes, one model
 
 It does not know pixels. The parameters live in min_dalle's own encoder and decoder classes; those
 take one step at a time, so the forward pass that sees all places at once is written here.
 """
 
+from __future__ import annotations
+
 import argparse
 import math
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from min_dalle.models.dalle_bart_decoder import DalleBartDecoder, DecoderLayer
-from min_dalle.models.dalle_bart_encoder import GLU, AttentionBase, DalleBartEncoder
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder
 from training.run_folder import DEVICE, RunFolder, stop_gently
 from training.tokens import PAD, TEXT_LENGTH, TokenData
+
+if TYPE_CHECKING:  # imported as such, the package would turn gradients off
+    from min_dalle.models.dalle_bart_decoder import DecoderLayer
+    from min_dalle.models.dalle_bart_encoder import GLU, AttentionBase
 
 SIZES: dict[str, int] = {
     "text_vocab": 1280,
@@ -197,11 +204,22 @@ class Training:
         loss = functional.cross_entropy(logits.flatten(0, 1).float(), images.flatten())
         self.optimizer.zero_grad()
         loss.backward()
+        if distributed.is_initialized():
+            self._share_gradients()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self._follow_average()
         self.step += 1
         return {"loss": loss.detach(), "norm": norm}
+
+    def _share_gradients(self) -> None:
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(together)
+        together /= distributed.get_world_size()
+        pieces = together.split([gradient.numel() for gradient in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view_as(gradient))
 
     @torch.no_grad()
     def _follow_average(self) -> None:
@@ -222,24 +240,33 @@ def load_transformer(run: Path) -> Transformer:
 def train(
     data: TokenData, run: RunFolder, sizes: dict[str, int], steps: int, batch: int, rate: float
 ) -> None:
-    """Train, or go on training, until `steps` are done."""
+    """Train, or go on training, until `steps` are done; `batch` is that of one process."""
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
     state = run.load()
     training = Training(state["sizes"] if state else sizes, rate)
     if state:
         training.restore(state)
-    stream = data.batches(batch, UNTITLED, np.random.default_rng(training.step))
-    bar = tqdm(range(training.step, steps), initial=training.step, total=steps, mininterval=5)
+    torch.manual_seed(2 * training.step + rank)  # other noise in every process and after a stop
+    stream = data.batches(batch, UNTITLED, np.random.default_rng([training.step, rank]))
+    bar = tqdm(
+        range(training.step, steps),
+        initial=training.step,
+        total=steps,
+        mininterval=5,
+        disable=rank > 0,
+    )
     try:
         for step in bar:
             texts, images = (torch.from_numpy(part).to(DEVICE) for part in next(stream))
             losses = training.learn(texts, images, step / steps)
-            if step % 50 == 0:
+            if step % 50 == 0 and rank == 0:
                 run.log(step=step, **{name: float(value) for name, value in losses.items()})
                 bar.set_postfix(loss=float(losses["loss"]))
-            if run.save_is_due(SAVE_MINUTES):
+            if rank == 0 and run.save_is_due(SAVE_MINUTES):
                 run.save(training.state())
     finally:  # also when stopped
-        run.save(training.state())
+        if rank == 0:
+            run.save(training.state())
 
 
 def main() -> None:
@@ -251,8 +278,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
     options = parser.parse_args()
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # the same first weights in every process
     stop_gently()
+    if "RANK" in os.environ:  # started by torchrun
+        distributed.init_process_group("gloo")
     data = TokenData.load(options.data)
     train(data, RunFolder(options.run), SIZES, options.steps, options.batch, options.rate)
 
