@@ -41,11 +41,13 @@ HEADERS = {
 }
 
 # Gradio's deep links write every input of a session, keys included, to a file that anyone with the
-# link may read; its monitoring shows other visitors' traffic; its proxy fetches from elsewhere; and
-# nothing on this page takes files or is edited in the browser.
+# link may read; its monitoring shows other visitors' traffic; its proxy fetches from elsewhere; its
+# programs' interface is a second one beside /v1; and nothing on this page takes files or is edited
+# in the browser.
 BLOCKED = (
     "/monitoring",
     "/openapi.json",
+    "/gradio_api/call",
     "/gradio_api/deep_link",
     "/gradio_api/dev",
     "/gradio_api/monitoring",

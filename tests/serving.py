@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from dalle_app.engines import Engine
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
@@ -25,13 +28,20 @@ class Served:
 
     url: str
     settings: Settings
+    app: FastAPI
 
 
 @contextmanager
 def serve(engines: Sequence[Engine], settings: Settings) -> Iterator[Served]:
     """Serve the whole app; stops it and frees its engines at the end."""
-    with serve_asgi(create_app(settings, engines)) as url:
-        yield Served(url, settings)
+
+    async def built() -> FastAPI:  # outside a loop, gradio opens one for every lock, closes none
+        return create_app(settings, engines)
+
+    with ThreadPoolExecutor(1) as elsewhere:  # this thread may hold the browser's own loop
+        app = elsewhere.submit(asyncio.run, built()).result()
+    with serve_asgi(app) as url:
+        yield Served(url, settings, app)
 
 
 @contextmanager
