@@ -8,10 +8,10 @@ its documents and its rule of access are its alone.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from anyio import CapacityLimiter
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Path, Request, Response
 from fastapi.security import HTTPBearer
 
 from dalle_app import __version__
@@ -29,6 +29,7 @@ from dalle_app.api.schema import (
     ImagesAnswer,
     ModelAnswer,
     ModelsAnswer,
+    event_schema,
 )
 from dalle_app.studio import Studio
 
@@ -36,6 +37,7 @@ __all__ = ["create_api"]
 
 THREADS = 64  # drawings that may wait for their engine at a time, each in a thread
 MAX_UPLOAD = 64 * 1024**2  # bytes of an upload that are taken off the wire before it is refused
+_ModelName = Annotated[str, Path(json_schema_extra={"pattern": r"^[A-Za-z0-9._:-]+$"})]
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorAnswer, "description": "The request cannot be answered"},
     "5XX": {"model": ErrorAnswer, "description": "The pictures could not be finished"},
@@ -43,7 +45,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 _EVENTS = {
     "description": "The pictures; with `stream`, events `image_generation.partial_image` and "
     "`image_generation.completed`, each with one picture and its `index`",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {"itemSchema": event_schema()}},
 }
 
 
@@ -87,7 +89,7 @@ def create_api(studio: Studio, access: Access, links: LinkFolder, *, model: str)
         return ModelsAnswer(data=offered())
 
     @api.get("/models/{name}")
-    def one_model(name: str) -> ModelAnswer:
+    def one_model(name: _ModelName) -> ModelAnswer:
         """One of them."""
         return offered_model(name)
 
@@ -98,9 +100,6 @@ def create_api(studio: Studio, access: Access, links: LinkFolder, *, model: str)
         def address(picture: bytes, format: Format) -> str:
             return str(client.url_for("picture", name=links.add(picture, format)))
 
-        if body.stream and body.response_format == "url":
-            message = "A stream carries its pictures itself: leave response_format out."
-            raise ApiError(400, message, param="response_format", code="invalid_value")
         request = body.image_request(model)
         offered_model(request.model)
         drawing = Drawing(studio, request, client.state.visitor, threads)

@@ -8,9 +8,9 @@ checks are named here only to tell clients.
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dalle_app.recipe import Recipe
 from dalle_app.request import (
@@ -28,6 +28,16 @@ Size = Literal["auto", "256x256", "512x512", "1024x1024"]
 Format = Literal["png", "jpeg", "webp"]
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 2.0 is as whole as 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Percent = Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)]
+Previews = Annotated[int, Field(ge=0, le=3), BeforeValidator(_whole)]
+
+
 def _range(low: float, high: float) -> dict[str, Any]:
     return {"minimum": low, "maximum": high}
 
@@ -38,10 +48,15 @@ class GenerationBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     prompt: str = Field(
-        description="What to draw.", json_schema_extra={"minLength": 1, "maxLength": MAX_PROMPT}
+        description="What to draw, more than white space.",
+        json_schema_extra={"pattern": r"[^\s\x00-\x1f\x85]", "maxLength": MAX_PROMPT},
     )
-    model: str | None = Field(None, description="One that GET /models lists.")
-    n: int | None = Field(
+    model: str | None = Field(
+        None,
+        description="One that GET /models lists; the server's first.",
+        json_schema_extra={"maxLength": 200},
+    )
+    n: Whole | None = Field(
         None, description="How many pictures; 1.", json_schema_extra=_range(1, MAX_COUNT)
     )
     size: Size | None = Field(
@@ -50,20 +65,18 @@ class GenerationBody(BaseModel):
         "says so.",
     )
     response_format: Literal["b64_json", "url"] | None = Field(
-        None, description="`b64_json`; a `url` lives an hour."
+        None, description="`b64_json`, and always that in a stream; a `url` lives an hour."
     )
     output_format: Format | None = Field(None, description="`png`, which carries the recipe too.")
-    output_compression: int | None = Field(
-        None, ge=0, le=100, description="Quality of jpeg and webp, 100."
-    )
+    output_compression: Percent | None = Field(None, description="Quality of jpeg and webp, 100.")
     background: Literal["auto", "opaque"] | None = Field(None, description="Always opaque.")
     stream: bool | None = Field(None, description="Answer with server-sent events.")
-    partial_images: int | None = Field(
-        None, ge=0, le=3, description="Previews of every picture in a stream, 0."
+    partial_images: Previews | None = Field(
+        None, description="Previews of every picture in a stream, 0."
     )
     user: str | None = Field(None, description="Ignored.")
 
-    seed: int | None = Field(
+    seed: Whole | None = Field(
         None,
         description="The same seed gives the same pictures; a random one.",
         json_schema_extra=_range(0, MAX_SEED),
@@ -76,7 +89,7 @@ class GenerationBody(BaseModel):
     temperature: float | None = Field(
         None, description="The model's own.", json_schema_extra=_range(0.01, MAX_TEMPERATURE)
     )
-    top_k: int | None = Field(
+    top_k: Whole | None = Field(
         None, description="The model's own.", json_schema_extra=_range(1, MAX_TOP_K)
     )
     guidance: float | None = Field(
@@ -211,3 +224,16 @@ def usage_of(text_tokens: int, image_tokens: int) -> Usage:
         output_tokens_details=OutputTokens(image_tokens=image_tokens),
         total_tokens=text_tokens + image_tokens,
     )
+
+
+def event_schema() -> dict[str, Any]:
+    """A server-sent event with a PictureEvent, for the OpenAPI document."""
+    picture = PictureEvent.model_json_schema(ref_template="#/components/schemas/{model}")
+    del picture["$defs"]  # the document has them, from ImagesAnswer
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": picture}
+    event = picture["properties"]["type"]
+    return {
+        "type": "object",
+        "properties": {"event": event, "data": data},
+        "required": ["event", "data"],
+    }
