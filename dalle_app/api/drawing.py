@@ -40,7 +40,7 @@ class Drawing:
         """All pictures at once, as JSON.
 
         Raises:
-            DalleError: as Studio.draw.
+            ApiError: the drawing failed.
         """
         async with aclosing(self._drawn()) as snapshots:
             while not (snapshot := await anext(snapshots)).final:
@@ -53,7 +53,7 @@ class Drawing:
         """Server-sent events: up to `previews` states of every picture, then the pictures.
 
         Raises:
-            DalleError: as Studio.draw, before the first snapshot. Later errors are events.
+            ApiError: the drawing failed before its first snapshot. Later errors are events.
         """
         snapshots = self._drawn()
         first = await anext(snapshots)
@@ -85,7 +85,11 @@ class Drawing:
         return await to_thread.run_sync(work, *arguments, limiter=self._threads)
 
     async def _drawn(self) -> AsyncGenerator[Snapshot]:
-        """The snapshots, the last one final. Closing this stops the work and waits for that."""
+        """The snapshots, the last one final. Closing this stops the work and waits for that.
+
+        Raises:
+            ApiError: what the studio raised, as the client is told it.
+        """
         try:
             while snapshot := await to_thread.run_sync(
                 next, self._snapshots, None, limiter=self._threads
@@ -94,6 +98,8 @@ class Drawing:
                 if snapshot.final:
                     return
             raise EngineError("The drawing ended before it was finished. Draw it again.")
+        except Exception as error:
+            raise api_error(error) from error
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self._snapshots.close, limiter=self._threads)
