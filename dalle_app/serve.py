@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+from contextlib import suppress
 
 from dalle_app.errors import DalleError, InvalidSetting
 from dalle_app.settings import Settings
@@ -75,6 +76,13 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     print(f"Crayonbox: {address(settings.host, settings.port)}")
     print(f"Drawing on {engine.where()}")
     print(f"Model: {engine.models()[0].name}", flush=True)
-    # Pages keep a connection open for good; an interrupted server does not wait for them.
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listening])
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # A page keeps a connection open for good. To cut it off is no error to report.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
+        Server(config).run(sockets=[listening])
