@@ -7,9 +7,12 @@ import base64
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -201,3 +204,16 @@ def test_the_document_is_of_v1_alone(address: str) -> None:
         "/images/generations",
         "/images/edits",
     }
+
+
+def test_the_readmes_example_draws(address: str) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (example,) = [
+        block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "/v1" in block
+    ]
+    said: dict[str, Any] = {}
+    exec(example.replace("http://127.0.0.1:7860", address), said)
+    said["client"].close()
+    pictures = [base64.b64decode(picture) for picture in said["pictures"]]
+    recipes = [recipe_from_png(io.BytesIO(picture)) for picture in pictures]
+    assert [(recipe.index, recipe.request.seed) for recipe in recipes] == [(k, 6) for k in range(4)]
