@@ -53,7 +53,7 @@ def ask(client: Client, **changes: str | int) -> str:
     return html.unescape(" ".join(map(str, answer)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visitor(site: Served) -> Iterator[Client]:
     client = Client(site.url, verbose=False, analytics_enabled=False)
     yield client
