@@ -11,15 +11,20 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from dalle_app.engines import Engine, ModelState, Snapshots
+from dalle_app.engines import Engine, KeepsWeights, ModelState, Snapshots
 from dalle_app.errors import Busy, DalleError, EngineError, InvalidRequest
 from dalle_app.request import ImageRequest
 from dalle_app.run_store import RunStore
 from dalle_app.runs import Run, State
+
+if TYPE_CHECKING:
+    from dalle_app.engines.dalle_mini.hub import Progress
+    from dalle_app.engines.dalle_mini.text import Reading
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +60,27 @@ class Studio:
     def models(self) -> list[ModelState]:
         """All models of all engines, the default one first."""
         return [model for engine in self.engines for model in engine.models()]
+
+    def reading(self, model: str, prompt: str) -> Reading | None:
+        """What a model would read of a prompt; None where only a far server knows.
+
+        Raises:
+            DalleError: no such model, or its vocabulary is not here.
+        """
+        engine = self._engine(model)
+        return engine.reading(model, prompt) if isinstance(engine, KeepsWeights) else None
+
+    def fetch(self, model: str) -> Generator[Progress]:
+        """Fetch a model's published weights, with reports. Closing the generator stops it.
+
+        Raises:
+            InvalidRequest: no such model, or it has none.
+            DalleError: it does not fit, or cannot be had.
+        """
+        engine = self._engine(model)
+        if not isinstance(engine, KeepsWeights):
+            raise InvalidRequest("model", f"“{model[:40]}” has no weights to fetch.")
+        yield from engine.fetch(model)
 
     def draw(
         self, request: ImageRequest, visitor: str = "", engine: Engine | None = None

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dalle_app.request import ImageRequest, Snapshot
 from dalle_app.settings import Settings
+
+if TYPE_CHECKING:
+    from dalle_app.engines.dalle_mini.hub import Progress
+    from dalle_app.engines.dalle_mini.text import Reading
 
 Snapshots = Generator[Snapshot, None, None]  # closing one stops the work
 
@@ -31,12 +35,14 @@ class ModelState:
     usable: bool
     prompts: tuple[str, ...] = ()
 
+        fetchable: whether its weights could be fetched, and are not here yet.
 
 class Engine(Protocol):
     """What every engine can do."""
 
     @property
     def name(self) -> str:
+    fetchable: bool = False
         """Short and lasting, for recipes: `dalle_mini`."""
 
     def models(self) -> list[ModelState]:
@@ -64,6 +70,25 @@ def build_local_engine(settings: Settings) -> Engine:
     from dalle_app.engines.dalle_mini.engine import LocalEngine
 
     return LocalEngine(settings)
+
+
+@runtime_checkable
+class KeepsWeights(Protocol):
+    """What an engine can do besides that has its models on this machine."""
+
+    def reading(self, model: str, prompt: str) -> Reading:
+        """What a model would read of a prompt. Quick: needs its vocabulary, not its weights.
+
+        Raises:
+            DalleError: no such model, or its vocabulary is not here.
+        """
+
+    def fetch(self, model: str) -> Generator[Progress]:
+        """Fetch a model's published weights, with reports twice a second. Closing it stops.
+
+        Raises:
+            DalleError: no such model, or it does not fit, or it cannot be had.
+        """
 
 
 def build_api_engine(settings: Settings, base_url: str, api_key: str) -> Engine:

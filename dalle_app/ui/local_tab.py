@@ -18,6 +18,7 @@ from dalle_app.studio import Studio
 from dalle_app.styles import styled, styles
 from dalle_app.ui.easel import Changes, Easel, lay
 from dalle_app.ui.examples import examples
+from dalle_app.ui.folds import ModelsFold, ReadingFold, model_choices
 from dalle_app.ui.markup import problem_markup, status_markup
 from dalle_app.ui.status import Status
 from dalle_app.ui.view import View, picked
@@ -102,7 +103,7 @@ class LocalTab:
                 self.dice = gr.Button(say("seed_dice"), elem_classes="dice")
                 self.pin = gr.Checkbox(label=say("seed_pin"), elem_classes="pin", container=False)
             self.model = gr.Dropdown(
-                self._model_choices(),
+                model_choices(studio),
                 value=self.default_model,
                 label=say("model"),
                 elem_classes="model",
@@ -119,9 +120,11 @@ class LocalTab:
                 )
                 for name in _MORE
             }
+        self.reading = ReadingFold(studio)
         lay(self.easel.status)
         lay(self.easel.grid)
         lay(self.easel.recent)
+        self.models = ModelsFold(studio, settings)
         # Not a secret: it only scrambles four numbers in the visitor's own browser.
         self.remembered = gr.BrowserState(
             [""] * len(_MORE), storage_key="crayonbox:more", secret="crayonbox"
@@ -176,6 +179,8 @@ class LocalTab:
         )
         then_watch(opened)
         easel.wire()
+        self.reading.wire(self.prompt, self.style, self.model)
+        self.models.wire(self.model)
         self._wire_seed()
         gr.on(
             [box.input for box in self.numbers.values()],
@@ -231,7 +236,7 @@ class LocalTab:
     def open(self, remembered: list[str], view: View, asker: gr.Request) -> Changes:
         """The page was opened: the last run comes back, and a link fills the widgets in."""
         run, changes = self.easel.reload(view, asker)
-        changes |= {self.model: gr.update(choices=self._model_choices())}
+        changes |= {self.model: gr.update(choices=model_choices(self.studio))}
         if run is not None:
             filled = self._filled(run.request)
             changes |= {w: v for w, v in filled.items() if w not in self.numbers.values()}
@@ -277,9 +282,6 @@ class LocalTab:
     def _offered(self, model: str) -> str:
         names = [offered.name for offered in self.studio.models()]
         return model if model in names else self.default_model
-
-    def _model_choices(self) -> list[tuple[str, str]]:
-        return [(f"{model.name} · {model.state}", model.name) for model in self.studio.models()]
 
     def _wire_seed(self) -> None:
         """The dice empties the box; typing a seed pins it. Both without asking the server."""

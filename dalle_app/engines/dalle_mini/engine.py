@@ -71,13 +71,7 @@ class LocalEngine:
             Busy: the line is full.
             EngineError: memory does not suffice for one picture, or the engine is closed.
         """
-        checkpoint = self._checkpoint(request.model)
-        if checkpoint.missing():
-            raise CheckpointError(
-                f"The weights of {checkpoint.name} are not on this machine ({checkpoint.state}). "
-                f"Fetch them with `python -m dalle_app fetch {checkpoint.name}`, put them into "
-                f"{checkpoint.folder}, or choose another model."
-            )
+        checkpoint = self._present(request.model)
         _, room = memory_of(self._device)
         check_room(checkpoint, self._precision, room)
         ticket = self._scheduler.submit(request.settle(), checkpoint)
@@ -104,10 +98,10 @@ class LocalEngine:
 
         Raises:
             InvalidRequest: no such model.
-            CheckpointError: its vocabulary is missing or damaged.
+            CheckpointError: its files are missing, or its vocabulary is damaged.
         """
         if model not in self._readers:
-            self._readers[model] = reader_of(self._checkpoint(model))
+            self._readers[model] = reader_of(self._present(model))
         return self._readers[model].read(prompt)
 
     def close(self) -> None:
@@ -119,12 +113,23 @@ class LocalEngine:
             raise InvalidRequest("model", f"There is no local model “{model[:40]}”.")
         return self._checkpoints[model]
 
+    def _present(self, model: str) -> Checkpoint:
+        checkpoint = self._checkpoint(model)
+        if checkpoint.missing():
+            raise CheckpointError(
+                f"The weights of {checkpoint.name} are not on this machine ({checkpoint.state}). "
+                f"Fetch them with `python -m dalle_app fetch {checkpoint.name}`, put them into "
+                f"{checkpoint.folder}, or choose another model."
+            )
+        return checkpoint
+
     def _state(self, checkpoint: Checkpoint, room: int) -> ModelState:
         name, state, usable = checkpoint.name, checkpoint.state, not checkpoint.missing()
         if checkpoint.source:
             state = f"{state}, {memory_note(checkpoint, self._precision, room)}"
             usable = usable and needed(checkpoint, self._precision) <= room
-        return ModelState(name, state, usable, checkpoint.prompts)
+        fetchable = bool(checkpoint.source and checkpoint.missing())
+        return ModelState(name, state, usable, checkpoint.prompts, fetchable)
 
     def _load(self, checkpoint: Checkpoint) -> Model:
         free, _ = memory_of(self._device)  # another model has been unloaded by now
