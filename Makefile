@@ -12,7 +12,7 @@ run: setup  ## start the app on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 test: setup-test check  ## everything: ruff, mypy and all tests
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
 
 check: setup-test
 	$(BIN)/ruff check .
