@@ -16,7 +16,7 @@ def grid_image(pictures: Sequence[Image.Image], side: int) -> Image.Image:
     """Join pictures row by row: picture k stands at row k // side, column k % side.
 
     Args:
-        pictures: 1 to side² pictures of one size, RGB.
+        pictures: 1 to side² pictures of one size, RGB, or RGBA to lie on paper.
         side: pictures in a row.
 
     Returns:
@@ -25,5 +25,6 @@ def grid_image(pictures: Sequence[Image.Image], side: int) -> Image.Image:
     width, height = pictures[0].size
     grid = Image.new("RGB", (side * width, side * height), PAPER)
     for k, picture in enumerate(pictures):
-        grid.paste(picture, (k % side * width, k // side * height))
+        see_through = picture if picture.mode == "RGBA" else None
+        grid.paste(picture, (k % side * width, k // side * height), see_through)
     return grid

@@ -114,7 +114,10 @@ def request_from_fields(given: Mapping[str, object]) -> ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage:
-    """One picture (RGB) with its recipe. In a snapshot before the last: as far as it is drawn."""
+    """One picture with its recipe. In a snapshot before the last: as far as it is drawn.
+
+    It is RGB, or RGBA where a server was asked for one that can be seen through.
+    """
 
     picture: Image.Image
     recipe: Recipe

@@ -211,7 +211,8 @@ def _image(path: Path) -> GeneratedImage:
     with path.open("rb") as file:
         recipe = recipe_from_png(file)
     with Image.open(path) as picture:
-        return GeneratedImage(picture.convert("RGB"), recipe)
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+        return GeneratedImage(picture.convert(mode), recipe)
 
 
 def _pixels(run: Run) -> int:

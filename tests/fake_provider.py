@@ -7,6 +7,7 @@ behaves: `{url}/html/v1/images/generations` answers with a web page.
 from __future__ import annotations
 
 import base64
+import email
 import io
 import json
 import queue
@@ -43,11 +44,22 @@ STATUSES: dict[str, tuple[int, dict[str, object]]] = {
 }  # fmt: skip
 
 
+MODELS = [
+    {"id": "gpt-image-2", "object": "model", "created": 1, "owned_by": "system"},
+    {"id": "dall-e-2", "object": "model", "created": 1, "owned_by": "system",
+     "shutdown_date": "2031-05-12"},
+    {"id": "pocket", "object": "model", "created": 1, "owned_by": "crayonbox"},
+    {"id": "text-only", "object": "model", "created": 1, "owned_by": "system"},
+    {"id": 7}, {},
+]  # fmt: skip
+
+
 class FakeProvider:
     """What the server was asked, and the handle to let it answer.
 
     Attributes:
-        asked: each request's (path, headers in lower case, JSON body).
+        asked: each request's (path, headers in lower case, JSON body). A form's files stand in
+            the body as bytes, by their field's name, several as a list.
         go: a stream or a slow answer waits for it between two events.
         gone: set when a client closed the connection on a waiting answer.
     """
@@ -104,6 +116,17 @@ def bomb() -> bytes:
     )
 
 
+def form(kind: str, sent: bytes) -> dict[str, Any]:
+    """A multipart form's fields: texts, and files as bytes; several of one name as a list."""
+    message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + sent)
+    fields: dict[str, list[Any]] = {}
+    for part in message.get_payload():
+        name = part.get_param("name", header="content-disposition")
+        value = part.get_payload(decode=True)
+        fields.setdefault(name, []).append(value if part.get_filename() else value.decode())
+    return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}
+
+
 def _b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
@@ -120,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.provider.asked.put((self.path, self._headers(), {}))
-        if self.path == "/files/teal.png":
+        if self.path.endswith("/v1/models"):
+            self._models(self.path.split("/")[1])
+        elif self.path == "/files/teal.png":
             self._send(200, picture(), "image/png")
         elif self.path == "/files/endless.png":
             self._begin("image/png")
@@ -134,20 +159,35 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, b"", "text/plain")
 
+    def _models(self, behaviour: str) -> None:
+        if behaviour in STATUSES:
+            self._refuse(behaviour)
+        elif behaviour == "html":
+            self._html({})
+        elif behaviour == "empty":
+            self._json(200, {"object": "list"})
+        else:
+            self._json(200, {"object": "list", "data": MODELS})
+
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        sent = self.rfile.read(int(self.headers["content-length"]))
+        kind = self.headers["content-type"]
+        body = json.loads(sent) if kind == "application/json" else form(kind, sent)
         self.provider.asked.put((self.path, self._headers(), body))
         behaviour = self.path.split("/")[1]
         if behaviour in STATUSES:
-            status, error = STATUSES[behaviour]
-            extra = {"Retry-After": "7"} if behaviour == "busy" else {}
-            self._json(status, {"error": {"type": "some_error", "param": None, **error}}, **extra)
+            self._refuse(behaviour)
         else:
             getattr(self, f"_{behaviour.replace('-', '_')}")(body)
 
+    def _refuse(self, behaviour: str) -> None:
+        status, error = STATUSES[behaviour]
+        extra = {"Retry-After": "7"} if behaviour == "busy" else {}
+        self._json(status, {"error": {"type": "some_error", "param": None, **error}}, **extra)
+
     def _ok(self, body: dict[str, Any]) -> None:
         colours = ["teal", "orange", "gold"]
-        data = [{"b64_json": _b64(picture(colours[k % 3]))} for k in range(body["n"])]
+        data = [{"b64_json": _b64(picture(colours[k % 3]))} for k in range(int(body["n"]))]
         self._json(200, {"created": 1, "data": data, "usage": USAGE})
 
     def _one(self, body: dict[str, Any]) -> None:
@@ -209,17 +249,40 @@ class _Handler(BaseHTTPRequestHandler):
             self._ok(body)
             return
         self._begin("text/event-stream")
-        for k, colour in enumerate(["red", "orange", "gold"][: body["partial_images"]]):
+        partials = int(body["partial_images"])
+        kind = "image_edit" if "image" in body or "image[]" in body else "image_generation"
+        for _ in range(int(body["n"])):
+            for k, colour in enumerate(["red", "orange", "gold"][:partials]):
+                if not self._wait():
+                    return
+                partial = {"b64_json": _b64(picture(colour)), "partial_image_index": k}
+                self._event(f"{kind}.partial_image", partial)
             if not self._wait():
                 return
-            self._event(
-                "image_generation.partial_image",
-                {"b64_json": _b64(picture(colour)), "partial_image_index": k},
-            )
-        if self._wait():
-            done = {"b64_json": _b64(picture("teal")), "usage": USAGE}
-            self._event("image_generation.completed", done)
-            self._chunk(b"")
+            self._event(f"{kind}.completed", {"b64_json": _b64(picture("teal")), "usage": USAGE})
+        self._chunk(b"")
+
+    def _indexed(self, body: dict[str, Any]) -> None:
+        """The pictures of a grid, the last one first."""
+        self._begin("text/event-stream")
+        for k in reversed(range(int(body["n"]))):
+            done = {"b64_json": _b64(picture(["teal", "orange", "gold"][k])), "index": k}
+            self._event("image_generation.completed", {**done, "usage": USAGE})
+        self._chunk(b"")
+
+    def _few(self, body: dict[str, Any]) -> None:
+        self._begin("text/event-stream")
+        self._event("image_generation.completed", {"b64_json": _b64(picture()), "usage": USAGE})
+        self._chunk(b"")
+
+    def _whole_only(self, body: dict[str, Any]) -> None:
+        """Refuses to stream, as many a server does, and draws otherwise."""
+        if body.get("stream"):
+            error = {"message": "Unknown parameter.", "type": "invalid_request_error",
+                     "param": "stream", "code": None}  # fmt: skip
+            self._json(400, {"error": error})
+        else:
+            self._ok(body)
 
     def _stream_cut(self, body: dict[str, Any]) -> None:
         self._begin("text/event-stream")

@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up. A module may import from its own layer and those before it.
 LAYERS = [
     ["errors", "settings"],
-    ["request", "grid", "styles", "image_models"],
+    ["request", "grid", "styles", "image_models", "spending"],
     ["recipe"],
     ["runs", "run_store", "engines"],
     ["studio", "access"],

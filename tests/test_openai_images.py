@@ -44,7 +44,7 @@ def draw(provider: FakeProvider, behaviour: str, **fields: object) -> list[Snaps
 def test_pictures_come_in_order_with_their_recipes(provider):
     *_, last = draw(provider, "ok", count=3, seed=6)
     assert last.final
-    assert not last.notes
+    assert last.notes == ("This took 205 tokens.",)
     assert [image.picture.getpixel((0, 0)) for image in last.images] == [
         (0, 128, 128), (255, 165, 0), (255, 215, 0),
     ]  # fmt: skip
@@ -74,7 +74,8 @@ def test_a_model_gets_the_fields_that_it_allows_and_no_others(provider):
     draw(provider, "ok", model="local", seed=6, negative_prompt="fog", top_k=64, guidance=2.0)
     gpt, dalle, local = (provider.asked.get_nowait()[2] for _ in range(3))
     harp = {"prompt": "a blue harp"}
-    assert gpt == {**harp, "model": "gpt-image-2", "n": 2, "size": "1024x1536"}
+    streamed = {"stream": True, "partial_images": 3}
+    assert gpt == {**harp, "model": "gpt-image-2", "n": 2, "size": "1024x1536", **streamed}
     assert dalle == {**harp, "model": "dall-e-2", "n": 1, "response_format": "b64_json"}
     extras = {"seed": 6, "negative_prompt": "fog", "top_k": 64, "guidance": 2.0}
     base = {**harp, "model": "local", "n": 1, "response_format": "b64_json"}
@@ -163,6 +164,41 @@ def test_a_server_that_does_not_stream_is_understood_all_the_same(provider):
     assert len(last.images) == 1
 
 
+def test_every_picture_of_a_streamed_grid_is_shown_as_it_completes(provider):
+    provider.go.set()
+    shown = draw(provider, "stream", model="gpt-image-2", count=2)
+    seen = dict.fromkeys(tuple(image.picture.getpixel((0, 0)) for image in s.images) for s in shown)
+    red, orange, gold, teal = (255, 0, 0), (255, 165, 0), (255, 215, 0), (0, 128, 128)
+    assert [colours for colours in seen if colours] == [
+        (red,), (orange,), (gold,), (teal,),
+        (teal, red), (teal, orange), (teal, gold), (teal, teal),
+    ]  # fmt: skip
+    assert [s.final for s in shown].count(True) == 1
+    assert shown[-1].notes == ("This took 410 tokens.",)  # of both
+
+
+def test_pictures_that_say_their_place_in_the_grid_stand_there(provider):
+    shown = draw(provider, "indexed", model="gpt-image-2", count=3)
+    assert [image.picture.getpixel((0, 0)) for image in shown[-1].images] == [
+        (0, 128, 128), (255, 165, 0), (255, 215, 0),
+    ]  # fmt: skip
+    assert [image.recipe.index for image in shown[-1].images] == [0, 1, 2]
+
+
+def test_a_stream_with_fewer_pictures_keeps_those_with_a_note(provider):
+    *_, last = draw(provider, "few", model="gpt-image-2", count=3)
+    assert last.final
+    assert len(last.images) == 1
+    assert last.notes[0] == "The server drew 1 of 3 pictures."
+
+
+def test_a_server_that_refuses_to_stream_is_asked_for_whole_pictures(provider):
+    *_, last = draw(provider, "whole-only", model="gpt-image-2", count=2)
+    assert len(last.images) == 2
+    assert provider.asked.get_nowait()[2]["stream"]
+    assert "stream" not in provider.asked.get_nowait()[2]
+
+
 @pytest.mark.parametrize(
     ("behaviour", "says"),
     [("stream-cut", CUT_OFF), ("stream-ends", CUT_OFF), ("stream-unsafe", REFUSED),
@@ -199,9 +235,12 @@ def test_more_pictures_than_a_model_draws_are_refused_before_the_call(provider):
     assert provider.asked.empty()
 
 
-def test_transparent_pictures_stand_on_white(provider):
+def test_transparent_pictures_stand_on_white_unless_they_were_asked_for(provider):
     *_, last = draw(provider, "webp")
     assert last.images[0].picture.getpixel((0, 0)) == (255, 255, 255)
+    api = engine(provider, "webp", background="transparent")
+    *_, last = api.generate(ImageRequest("a blue harp", model="some-model", count=1))
+    assert last.images[0].picture.getpixel((0, 0))[3] == 0
 
 
 def test_a_picture_may_come_as_an_address_on_the_servers_own_network(provider):

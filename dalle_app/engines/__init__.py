@@ -5,7 +5,7 @@ Knows no engine's insides. Studio, page, API and terminal know engines only thro
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -15,6 +15,9 @@ from dalle_app.settings import Settings
 if TYPE_CHECKING:
     from dalle_app.engines.dalle_mini.hub import Progress
     from dalle_app.engines.dalle_mini.text import Reading
+    from dalle_app.engines.edit import Edit
+    from dalle_app.image_models import ImageModel
+    from dalle_app.spending import Charge
 
 Snapshots = Generator[Snapshot, None, None]  # closing one stops the work
 
@@ -28,21 +31,21 @@ class ModelState:
         state: for the page, a few words: `ready`, `1.7 GB, not fetched`.
         usable: whether a request for it can start now.
         prompts: prompts that it is good at, for placeholders and examples.
+        fetchable: whether its weights could be fetched, and are not here yet.
     """
 
     name: str
     state: str
     usable: bool
     prompts: tuple[str, ...] = ()
+    fetchable: bool = False
 
-        fetchable: whether its weights could be fetched, and are not here yet.
 
 class Engine(Protocol):
     """What every engine can do."""
 
     @property
     def name(self) -> str:
-    fetchable: bool = False
         """Short and lasting, for recipes: `dalle_mini`."""
 
     def models(self) -> list[ModelState]:
@@ -65,13 +68,6 @@ class Engine(Protocol):
         """Stop all work and free the model. Safe to call twice."""
 
 
-def build_local_engine(settings: Settings) -> Engine:
-    """The DALL-E mini family, in this process. Loads its model in the background."""
-    from dalle_app.engines.dalle_mini.engine import LocalEngine
-
-    return LocalEngine(settings)
-
-
 @runtime_checkable
 class KeepsWeights(Protocol):
     """What an engine can do besides that has its models on this machine."""
@@ -91,8 +87,38 @@ class KeepsWeights(Protocol):
         """
 
 
-def build_api_engine(settings: Settings, base_url: str, api_key: str) -> Engine:
-    """A client of any server that speaks the Images API, with a key for this use alone."""
+def build_local_engine(settings: Settings) -> Engine:
+    """The DALL-E mini family, in this process. Loads its model in the background."""
+    from dalle_app.engines.dalle_mini.engine import LocalEngine
+
+    return LocalEngine(settings)
+
+
+def build_api_engine(
+    settings: Settings,
+    base_url: str,
+    api_key: str,
+    *,
+    options: Mapping[str, str | int] | None = None,
+    edit: Edit | None = None,
+    model: ImageModel | None = None,
+    charge: Charge | None = None,
+) -> Engine:
+    """A client of any server that speaks the Images API, with a key for this use alone.
+
+    Args: as `OpenAIImages` explains them.
+
+    Raises:
+        ProviderError: the address or the key cannot be one.
+    """
     from dalle_app.engines.openai_images import OpenAIImages
 
-    return OpenAIImages(settings, base_url=base_url, api_key=api_key)
+    return OpenAIImages(
+        settings,
+        base_url=base_url,
+        api_key=api_key,
+        options=options,
+        edit=edit,
+        model=model,
+        charge=charge,
+    )

@@ -1,12 +1,11 @@
 """The client of every server that speaks the Images API: OpenAI, LocalAI, a cluster of our own.
 
-Knows no page. A key lives in its client alone: not in a repr, a log, an error or a recipe.
+Knows no page, and of the server only what `ImageServer` does.
 """
 
 from __future__ import annotations
 
 import queue
-import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -20,7 +19,16 @@ from PIL import Image
 
 from dalle_app import __version__
 from dalle_app.engines import ModelState, Snapshots
-from dalle_app.engines.provider_errors import CUT_OFF, NO_PICTURE, WEB_PAGE, provider_error
+from dalle_app.engines.edit import Edit
+from dalle_app.engines.image_server import ImageServer
+from dalle_app.engines.picture_stream import PictureStream
+from dalle_app.engines.provider_errors import (
+    CUT_OFF,
+    NO_PICTURE,
+    WEB_PAGE,
+    costs_nothing,
+    provider_error,
+)
 from dalle_app.engines.remote_pictures import (
     fetch,
     is_private,
@@ -28,17 +36,13 @@ from dalle_app.engines.remote_pictures import (
     picture_from_bytes,
 )
 from dalle_app.errors import InvalidRequest, ProviderError
-from dalle_app.image_models import ImageModel, image_model, image_models
+from dalle_app.image_models import ImageModel, TokenCount, image_model, image_models, newest_model
 from dalle_app.recipe import Recipe
 from dalle_app.request import GeneratedImage, ImageRequest, Snapshot
 from dalle_app.settings import Settings
+from dalle_app.spending import Charge, say_dollars
 
-OPENAI_URL = "https://api.openai.com/v1"
-NO_KEY = "none"  # what a server without keys is sent
 PULSE_SECONDS = 0.4  # between two snapshots while the server is silent, so that a stop is heard
-TIMEOUT = httpx2.Timeout(300, connect=10)
-_KEY = re.compile(r"[!-~]{1,500}")
-_HEADERS = {"accept", "accept-encoding", "connection", "content-length", "content-type", "host"}
 
 Tell = Callable[[Snapshot], None]
 
@@ -50,9 +54,11 @@ class OpenAIImages:
 
     Args:
         settings: the model that comes first.
-        base_url: the server, `https://api.openai.com/v1`.
-        api_key: for this engine alone; may be empty for a server that needs none.
+        base_url, api_key: the server, as `ImageServer` takes them.
         options: further fields of the Images API, `{"quality": "low"}`.
+        edit: the pictures to start from; None to draw new ones.
+        model: what is known of the model that will be asked for, where the server told more.
+        charge: settled with what the call cost.
 
     Raises:
         ProviderError: the address or the key cannot be one.
@@ -66,20 +72,26 @@ class OpenAIImages:
         *,
         base_url: str,
         api_key: str,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, str | int] | None = None,
+        edit: Edit | None = None,
+        model: ImageModel | None = None,
+        charge: Charge | None = None,
     ) -> None:
         self._default = settings.openai_model
-        self._base_url, self._host = _checked_url(base_url)
-        self._key = _checked_key(api_key, self._host)
+        self._server = ImageServer(base_url, api_key)
         self._options = dict(options or {})
+        self._edit = edit
+        self._model = model
+        self._charge = charge or Charge(0)
 
     def __repr__(self) -> str:
-        return f"OpenAIImages({self._host})"
+        return f"OpenAIImages({self._server.host})"
 
     def models(self) -> list[ModelState]:
         """See Engine.models: what image_models.toml lists. A server may have others."""
         today = date.today()
-        names = dict.fromkeys([self._default, *(model.name for model in image_models())])
+        first = self._default or newest_model(today).name
+        names = dict.fromkeys([first, *(model.name for model in image_models())])
         return [
             ModelState(name, image_model(name).advice(today) or "over the network", usable=True)
             for name in names
@@ -87,21 +99,23 @@ class OpenAIImages:
 
     def where(self) -> str:
         """See Engine.where."""
-        return f"{self._host}, over the network"
+        return f"{self._server.host}, over the network"
 
     def generate(self, request: ImageRequest) -> Snapshots:
         """See Engine.generate. Closing it closes the connection.
 
         Raises:
-            InvalidRequest: more pictures than the model draws in one call.
+            InvalidRequest: more pictures than the model draws in one call, or starts from.
             ProviderError: the server refused, failed, or sent no pictures.
         """
-        request, model = request.settle(), image_model(request.model)
-        if request.count > model.most:
-            number = "one picture" if model.most == 1 else f"{model.most} pictures"
-            raise InvalidRequest(
-                "count", f"{model.name} draws {number} at a time at most. Ask for fewer."
-            )
+        request = request.settle()
+        known = self._model if self._model and self._model.name == request.model else None
+        model = known or self._server.model(request.model)
+        try:
+            _check(request, model, self._edit)
+        except InvalidRequest:
+            self._charge.settle(0)
+            raise
         events: queue.SimpleQueue[Snapshot | None] = queue.SimpleQueue()
         latest = Snapshot(0, request.count)
         # The call runs in an event loop of its own, where it can be cancelled at any moment.
@@ -128,37 +142,57 @@ class OpenAIImages:
     async def _ask(self, request: ImageRequest, model: ImageModel, tell: Tell) -> None:
         fields = self._fields(request, model)
         try:
-            async with self._client() as client:
-                if model.partial_images and request.count == 1:
-                    await self._stream(client, fields, request, tell)
-                else:
-                    response = await client.images.generate(**fields)
-                    await self._show(response, request, tell)
+            async with self._server.client() as client:
+                call = client.images.edit if self._edit else client.images.generate
+                if model.partial_images:
+                    try:
+                        await self._stream(call, fields, request, model, tell)
+                        return
+                    except openai.BadRequestError as error:
+                        if not _no_streams(error):
+                            raise
+                        # Refused, so nothing was drawn: it may be asked for whole pictures.
+                await self._show(await call(**fields), request, model, tell)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
+            if costs_nothing(error):
+                self._charge.settle(0)
             # Without the cause: its text may repeat the key.
-            raise provider_error(error, request.model, self._host) from None
+            raise provider_error(error, request.model, self._server.host) from None
 
     async def _stream(
-        self, client: openai.AsyncOpenAI, fields: dict[str, Any], request: ImageRequest, tell: Tell
+        self,
+        call: Callable[..., Any],
+        fields: Mapping[str, Any],
+        request: ImageRequest,
+        model: ImageModel,
+        tell: Tell,
     ) -> None:
-        partials = fields["partial_images"] = image_model(request.model).partial_images
-        recipe = self._recipe(request, 0)
-        async with await client.images.generate(**fields, stream=True) as stream:
+        partials = model.partial_images
+        pictures = PictureStream(request.count, partials, lambda k: self._recipe(request, k))
+        used: TokenCount | None = None
+        async with await call(**fields, stream=True, partial_images=partials) as stream:
             if "event-stream" not in stream.response.headers.get("content-type", ""):
                 # A server that does not stream answers at once, all the same.
-                await self._show(_response(await stream.response.aread()), request, tell)
+                whole = _response(await stream.response.aread())
+                await self._show(whole, request, model, tell)
                 return
-            seen = 0
             async for event in stream:
-                finished = event.type == "image_generation.completed"
-                picture = picture_from_base64(_text(event, "b64_json"))
-                seen = partials + 1 if finished else min(seen + 1, partials)
-                tell(Snapshot(seen, partials + 1, images=(GeneratedImage(picture, recipe),)))
+                finished = str(getattr(event, "type", "")).endswith(".completed")
+                picture = self._decoded(_text(event, "b64_json"))
+                pictures.place(picture, getattr(event, "index", None), finished=finished)
                 if finished:
-                    return
-        raise ProviderError(CUT_OFF)
+                    used = _used(event) + (used or TokenCount())
+                if pictures.complete:
+                    break
+                tell(pictures.snapshot())
+        if not pictures.finished:
+            raise ProviderError(CUT_OFF)
+        notes = self._notes(request, pictures.finished, model, used)
+        tell(pictures.final(notes))
 
-    async def _show(self, response: object, request: ImageRequest, tell: Tell) -> None:
+    async def _show(
+        self, response: object, request: ImageRequest, model: ImageModel, tell: Tell
+    ) -> None:
         if not isinstance(response, ImagesResponse):
             raise ProviderError(WEB_PAGE)  # the SDK returns what is no JSON as text
         data = response.data if isinstance(response.data, list) else []
@@ -169,19 +203,41 @@ class OpenAIImages:
             images += (GeneratedImage(picture, self._recipe(request, k)),)
         if not images:
             raise ProviderError(NO_PICTURE)
-        few = f"The server drew {len(images)} of {request.count} pictures."
-        notes = () if len(images) == request.count else (few,)
+        notes = self._notes(request, len(images), model, _used(response))
         tell(Snapshot(request.count, request.count, images=images, notes=notes))
 
     async def _picture(self, item: object) -> Image.Image:
         if encoded := _text(item, "b64_json"):
-            return picture_from_base64(encoded)
+            return self._decoded(encoded)
         url = _text(item, "url")
         if not url:
             raise ProviderError(NO_PICTURE)
         # A server in our own network may keep its pictures there; a public one may not send us in.
-        inside = await is_private(urlsplit(self._base_url).hostname or "")
-        return picture_from_bytes(await fetch(url, anywhere=inside))
+        inside = await is_private(urlsplit(self._server.base_url).hostname or "")
+        return picture_from_bytes(await fetch(url, anywhere=inside), keep_alpha=self._transparent)
+
+    def _decoded(self, encoded: str) -> Image.Image:
+        return picture_from_base64(encoded, keep_alpha=self._transparent)
+
+    @property
+    def _transparent(self) -> bool:
+        return self._options.get("background") == "transparent"
+
+    def _notes(
+        self, request: ImageRequest, drawn: int, model: ImageModel, used: TokenCount | None
+    ) -> tuple[str, ...]:
+        """What came short, and what it cost; settles the charge."""
+        few = f"The server drew {drawn} of {request.count} pictures."
+        notes = [few] if drawn < request.count else []
+        counted = used if used and used.total else None
+        price = model.price(str(self._options.get("quality", "")), request.size)
+        dollars = model.cost(counted) if counted else None
+        if dollars is None and price is not None:
+            dollars = price * drawn
+        self._charge.settle(self._charge.dollars if dollars is None else dollars)
+        bill = [f"{counted.total:,} tokens"] if counted else []
+        bill += [say_dollars(dollars)] if dollars is not None else []
+        return (*notes, f"This took {', '.join(bill)}.") if bill else tuple(notes)
 
     def _fields(self, request: ImageRequest, model: ImageModel) -> dict[str, Any]:
         fields: dict[str, Any] = {
@@ -194,64 +250,38 @@ class OpenAIImages:
             fields["size"] = request.size
         if model.response_format:
             fields["response_format"] = "b64_json"
-        if (
-            not model.known
-        ):  # OpenAI refuses fields that it does not know; others ignore or use them
+        if model.extras:
             names = ("seed", "negative_prompt", "temperature", "top_k", "guidance")
             extra = {name: getattr(request, name) for name in names}
             fields["extra_body"] = {k: v for k, v in extra.items() if v not in (None, "")}
+        if self._edit:
+            files = self._edit.picture_files()
+            fields["image"] = files if len(files) > 1 else files[0]
+            if mask := self._edit.mask_file():
+                fields["mask"] = mask
         return fields
-
-    def _client(self) -> openai.AsyncOpenAI:
-        async def only_our_headers(request: httpx2.Request) -> None:
-            # The SDK adds the owner's organisation, project and custom headers from the
-            # environment. They must not travel with a visitor's key.
-            for name in list(request.headers):
-                if name.lower() not in _HEADERS and not name.lower().startswith("x-stainless"):
-                    del request.headers[name]
-            request.headers["Authorization"] = f"Bearer {self._key}"
-            request.headers["User-Agent"] = f"crayonbox/{__version__}"
-
-        return openai.AsyncOpenAI(
-            api_key=self._key,
-            organization="",
-            project="",
-            base_url=self._base_url,
-            timeout=TIMEOUT,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(
-                follow_redirects=False, event_hooks={"request": [only_our_headers]}
-            ),
-        )
 
     def _recipe(self, request: ImageRequest, index: int) -> Recipe:
         versions = {"crayonbox": __version__, "openai": openai.__version__}
         return Recipe(request, index, self.name, versions=versions)
 
 
-def _checked_url(base_url: str) -> tuple[str, str]:
-    url = base_url.strip()
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
-        raise ProviderError(
-            "The server's address must read like https://api.openai.com/v1, with no password in it."
+def _check(request: ImageRequest, model: ImageModel, edit: Edit | None) -> None:
+    if request.count > model.most:
+        number = "one picture" if model.most == 1 else f"{model.most} pictures"
+        raise InvalidRequest(
+            "count", f"{model.name} draws {number} at a time at most. Ask for fewer."
         )
-    return url, f"{host}:{port}" if port else host
+    if edit and not model.inputs:
+        raise InvalidRequest("model", f"{model.name} cannot change pictures. Choose another model.")
+    if edit and len(edit.pictures) > model.inputs:
+        number = "one picture" if model.inputs == 1 else f"{model.inputs} pictures"
+        raise InvalidRequest("model", f"{model.name} starts from {number} at most. Take some away.")
 
 
-def _checked_key(api_key: str, host: str) -> str:
-    key = api_key.strip()
-    if not key and host == urlsplit(OPENAI_URL).hostname:
-        raise ProviderError("OpenAI needs a key. Type yours, or draw with a local model.")
-    if key and not _KEY.fullmatch(key):
-        raise ProviderError(
-            "This is no key: it has spaces or letters that no key has. Copy it again."
-        )
-    return key or NO_KEY
+def _no_streams(error: openai.BadRequestError) -> bool:
+    """Whether a server refuses a request only because it was to be streamed."""
+    return error.param in ("stream", "partial_images") or "stream" in error.message.lower()
 
 
 def _response(body: bytes) -> object:
@@ -259,6 +289,20 @@ def _response(body: bytes) -> object:
         return ImagesResponse.model_validate_json(body)
     except ValueError:
         return None
+
+
+def _used(answer: object) -> TokenCount:
+    """The `usage` of an answer or event, as far as it makes sense."""
+    usage = getattr(answer, "usage", None)
+    details = getattr(usage, "input_tokens_details", None)
+    image = _number(details, "image_tokens")
+    text = _number(details, "text_tokens") or max(0, _number(usage, "input_tokens") - image)
+    return TokenCount(text, image, _number(usage, "output_tokens"))
+
+
+def _number(item: object, name: str) -> int:
+    value = getattr(item, name, None)
+    return value if isinstance(value, int) and 0 <= value < 10**9 else 0
 
 
 def _text(item: object, name: str) -> str:

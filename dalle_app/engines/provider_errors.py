@@ -57,6 +57,15 @@ def provider_error(error: Exception, model: str, host: str) -> ProviderError:
     return ProviderError(f"The server failed{_because(error)}. Try again later.")
 
 
+def costs_nothing(error: Exception) -> bool:
+    """Whether a call that failed so was surely not billed: refused, or never heard."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code < 500
+    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout) or (
+        getattr(error, "code", None) in _REFUSALS
+    )
+
+
 def _by_status(error: openai.APIStatusError, model: str, host: str) -> str:
     status = error.status_code
     if status == 401:

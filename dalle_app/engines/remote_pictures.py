@@ -27,8 +27,8 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _PAPER = "white"  # behind transparent pixels
 
 
-def picture_from_base64(text: str) -> Image.Image:
-    """Decode a `b64_json`, with or without a `data:` prefix.
+def picture_from_base64(text: str, *, keep_alpha: bool = False) -> Image.Image:
+    """Decode a `b64_json`, with or without a `data:` prefix, as `picture_from_bytes` does.
 
     Raises:
         ProviderError: not base64, or not a picture.
@@ -42,11 +42,14 @@ def picture_from_base64(text: str) -> Image.Image:
         raise ProviderError(
             "The server sent a damaged picture (not base64). Draw it again, or tell its owner."
         ) from error
-    return picture_from_bytes(data)
+    return picture_from_bytes(data, keep_alpha=keep_alpha)
 
 
-def picture_from_bytes(data: bytes) -> Image.Image:
+def picture_from_bytes(data: bytes, *, keep_alpha: bool = False) -> Image.Image:
     """Decode a picture file to RGB; transparent places become white.
+
+    Args:
+        keep_alpha: decode one with transparent places to RGBA instead.
 
     Raises:
         ProviderError: not a whole PNG, JPEG, WebP or GIF, or too many pixels.
@@ -57,6 +60,8 @@ def picture_from_bytes(data: bytes) -> Image.Image:
                 raise _too_large()
             if picture.has_transparency_data:
                 layer = picture.convert("RGBA")
+                if keep_alpha:
+                    return layer
                 paper = Image.new("RGBA", layer.size, _PAPER)
                 return Image.alpha_composite(paper, layer).convert("RGB")
             return picture.convert("RGB")
