@@ -68,6 +68,7 @@ def _serve() -> None:
 def _serve_on(listening: socket.socket, settings: Settings) -> None:
     import uvicorn
 
+    from dalle_app.access import access_from_settings
     from dalle_app.engines import build_local_engine
     from dalle_app.web import create_app
 
@@ -75,6 +76,7 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     app = create_app(settings, [engine])
     print(f"Crayonbox: {address(settings.host, settings.port)}")
     print(f"Drawing on {engine.where()}")
+    print(access_from_settings(settings).sentence)
     print(f"Model: {engine.models()[0].name}", flush=True)
 
     class Server(uvicorn.Server):

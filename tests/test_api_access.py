@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import openai
 import pytest
 from api_server import client_of, serve_api
+from serving import Served
 from squares import Squares
 
 from dalle_app import access
@@ -191,3 +193,8 @@ def test_a_web_page_from_elsewhere_cannot_ask(tmp_path: Path) -> None:
         )
     assert (before.status_code, simple.status_code) == (405, 400)
     assert "access-control-allow-origin" not in {*before.headers, *simple.headers}
+
+
+def test_the_page_says_who_may_use_the_api(site: Served) -> None:
+    config = httpx.get(f"{site.url}/config").json()
+    assert "The Images API at /v1 is open to programs on this machine." in json.dumps(config)

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from dalle_app import __version__
+from dalle_app.access import access_from_settings
 from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.ui.api_tab import ApiTab
@@ -34,7 +35,7 @@ def build_page(studio: Studio, settings: Settings) -> gr.Blocks:
                 local = LocalTab(studio, settings)
             with gr.Tab(say("api_tab"), id="api"):
                 api = ApiTab(studio, settings)
-        gr.HTML(_foot(studio), apply_default_css=False, elem_classes="foot-place")
+        gr.HTML(_foot(studio, settings), apply_default_css=False, elem_classes="foot-place")
         local.wire(page)
         api.wire(page)
     return page
@@ -56,6 +57,7 @@ def _head(studio: Studio) -> str:
     return render("head", prompts=json.dumps(prompts), how=say_list("how_text"), credits=credits)
 
 
-def _foot(studio: Studio) -> str:
+def _foot(studio: Studio, settings: Settings) -> str:
     where = "; ".join(engine.where() for engine in studio.engines)
-    return render("foot", where=where, version=__version__)
+    api = access_from_settings(settings).sentence
+    return render("foot", where=where, api=api, version=__version__)
