@@ -285,7 +285,7 @@ def _on_ground(body: str, ground: str) -> tuple[str, ...]:
 
 
 def _pick(rng: np.random.Generator, choices: Sequence[T]) -> T:
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
 
 
 def _seed(rng: np.random.Generator) -> int:

@@ -8,6 +8,7 @@ It does not know models or tokens. Shards that exist are kept, so a broken run g
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +94,9 @@ def repainted(pixels: NDArray[np.uint8], colour: RGB) -> NDArray[np.uint8]:
     return np.dstack([(mixed * 255).round().astype(np.uint8), pixels[..., 3]])
 
 
-def _ramp(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    return np.clip((values - low) / (high - low), 0, 1)
+def _ramp(values: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    ramp: NDArray[Any] = np.clip((values - low) / (high - low), 0, 1)
+    return ramp
 
 
 def draw_shard(composer: Composer, drawer: Drawer, folder: Path, number: int, size: int) -> None:

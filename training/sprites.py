@@ -6,6 +6,7 @@ It does not know captions or compositions, nor where drawings come from (`build_
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -35,16 +36,11 @@ def load_sprites(path: Path = SPRITES, limit: int | None = None) -> list[Sprite]
     """All records, without their pixels; `limit` keeps the first few, for tests."""
     columns = ["set", "name", "names", "aliases", "keywords", "group", "subgroup", "emoji"]
     rows = pyarrow.parquet.read_table(path, columns=columns).to_pylist()[:limit]
-    return [
-        Sprite(
-            row=number,
-            **{
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in row.items()
-            },
-        )
-        for number, row in enumerate(rows)
-    ]
+    return [Sprite(row=number, **_hashable(row)) for number, row in enumerate(rows)]
+
+
+def _hashable(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
 def load_pixels(path: Path = SPRITES, limit: int | None = None) -> NDArray[np.uint8]:
