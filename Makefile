@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: run test setup setup-test check clean
+.PHONY: run test test-slow setup setup-test check clean
 
 run: setup  ## start the app on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 test: setup-test check  ## everything: ruff, mypy and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup-test  ## mini at its published size through the whole app: random weights, 2 GB of disk
+	$(BIN)/python -m pytest -m slow -s
 
 check: setup-test
 	$(BIN)/ruff check .
