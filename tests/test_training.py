@@ -20,6 +20,7 @@ from dalle_app.engines.dalle_mini.model import Model, load_model
 from training import curves, drawing, export, filters, scenes, tokenizer, tokens, transformer, vqgan
 from training.compositions import COLOURS, FILTERS, SCENES, Composer, Composition, Figure
 from training.holdout import is_held_out
+from training.picture_tokenizer import load_tokenizer
 from training.run_folder import RunFolder
 from training.sprites import PIXELS, Sprite, load_pixels, load_sprites
 from training.transformer import Transformer
@@ -82,7 +83,7 @@ def trained(
     tokenizer.train(lines, at["tokenizer"], size=TRANSFORMER_SIZES["text_vocab"])
     torch.manual_seed(0)
     vqgan.train(at["data"], RunFolder(at["vqgan"]), VQGAN_SIZES, steps=4, batch=4, rate=1e-3)
-    model = vqgan.load_tokenizer(at["vqgan"])
+    model = load_tokenizer(at["vqgan"])
     reader = tokens.text_reader(at["tokenizer"], TRANSFORMER_SIZES["text_vocab"])
     for pictures in sorted(at["data"].glob("pictures-*.npy")):
         tokens.encode_shard(model, reader, pictures)
@@ -214,7 +215,7 @@ def test_a_repainted_drawing_has_the_colour(parquet: Path, colour: str) -> None:
 @pytest.mark.parametrize(
     ("load", "stage"),
     [
-        (vqgan.load_tokenizer, "training.vqgan"),
+        (load_tokenizer, "training.vqgan"),
         (transformer.load_transformer, "training.transformer"),
         (tokens.TokenData.load, "training.tokens"),
     ],

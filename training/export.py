@@ -20,9 +20,9 @@ from torch import Tensor
 
 from dalle_app.engines.dalle_mini.checkpoint import BUNDLED
 from training.compositions import Composer
+from training.picture_tokenizer import PictureTokenizer, load_tokenizer
 from training.sprites import PIXELS, SPRITES, Sprite, load_sprites
 from training.transformer import Transformer, load_transformer
-from training.vqgan import PictureTokenizer, load_tokenizer
 
 SHARD_BYTES = 9_800_000  # hubs ask for large-file storage from 10 MB on
 SUMMARY = "Our own small model: everyday things, as emoji artists draw them"

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dalle_app.engines.dalle_mini.text import TextReader
+from training.picture_tokenizer import PictureTokenizer, load_tokenizer
 from training.run_folder import DEVICE
-from training.vqgan import PictureTokenizer, load_tokenizer
 
 TEXT_LENGTH = 32
 PAD = 1
