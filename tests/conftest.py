@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
 
+pytest_plugins = ("browser_fixtures",)
+
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 

@@ -51,10 +51,13 @@ class Easel:
 
     Args:
         tab: keeps the runs of one visitor's tabs apart.
+        side: of the empty grid.
         examples: what a visitor without runs is shown.
     """
 
-    def __init__(self, studio: Studio, tab: str, examples: tuple[Example, ...] = ()) -> None:
+    def __init__(
+        self, studio: Studio, tab: str, side: int = 3, examples: tuple[Example, ...] = ()
+    ) -> None:
         self.studio = studio
         self.tab = tab
         self.examples = examples
@@ -64,7 +67,7 @@ class Easel:
         )
         self.problem = _html("problem-place")
         self.status = _html("status-place")
-        self.grid = _html("grid-place", empty_markup(3, examples))
+        self.grid = _html("grid-place", empty_markup(side, examples))
         self.recent = _html("recent-place")
         self.parts = [self.problem, self.status, self.grid, self.recent, self.stop]
 

@@ -64,7 +64,7 @@ class LocalTab:
     def __init__(self, studio: Studio, settings: Settings) -> None:
         self.studio = studio
         self.default_model = settings.model
-        self.easel = Easel(studio, "local", examples())
+        self.easel = Easel(studio, "local", side=3, examples=examples())
         with gr.Row(elem_classes="prompt-row"):
             self.prompt = gr.Textbox(
                 label=say("prompt"),
@@ -184,10 +184,13 @@ class LocalTab:
         self._wire_seed()
         gr.on(
             [box.input for box in self.numbers.values()],
-            None,
+            _remember,
             list(self.numbers.values()),
             self.remembered,
-            js="(...values) => [values]",
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
         )
 
     def start(
@@ -287,3 +290,8 @@ class LocalTab:
         """The dice empties the box; typing a seed pins it. Both without asking the server."""
         self.dice.click(None, None, [self.seed, self.pin], js="() => ['', false]")
         self.seed.input(None, self.seed, self.pin, js="(text) => [text.trim() !== '']")
+
+
+def _remember(temperature: str, top_k: str, guidance: str, negative_prompt: str) -> list[str]:
+    """What the browser keeps of “More”, in the order of `_MORE`."""
+    return [temperature, top_k, guidance, negative_prompt]
