@@ -9,12 +9,20 @@ import logging
 import os
 import socket
 import sys
+import threading
+import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from dalle_app.errors import DalleError, InvalidSetting
 from dalle_app.settings import Settings
 
+if TYPE_CHECKING:
+    from dalle_app.engines import KeepsWeights
+
 log = logging.getLogger(__name__)
+
+LOG_SECONDS = 10.0  # between two lines about a fetch
 
 
 def main() -> None:
@@ -57,6 +65,22 @@ def address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def fetch_wanted(engine: KeepsWeights, model: str) -> None:
+    """Fetch a published model while pages are served already, with a line in the log now and then.
+
+    A failure is one more line: the app goes on with the models that it has.
+    """
+    told = 0.0
+    try:
+        for progress in engine.fetch(model):
+            if time.monotonic() - told > LOG_SECONDS:
+                log.info("fetching %s: %s", model, progress)
+                told = time.monotonic()
+        log.info("%s is ready", model)
+    except DalleError as error:
+        log.error("%s was not fetched: %s", model, error)
+
+
 def _serve() -> None:
     from dalle_app.settings import settings_from_environment
 
@@ -69,10 +93,13 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     import uvicorn
 
     from dalle_app.access import access_from_settings
-    from dalle_app.engines import build_local_engine
+    from dalle_app.engines import KeepsWeights, build_local_engine
     from dalle_app.web import create_app
 
     engine = build_local_engine(settings)
+    if settings.fetch and isinstance(engine, KeepsWeights):
+        wanted = (engine, settings.fetch)
+        threading.Thread(target=fetch_wanted, args=wanted, name="fetch", daemon=True).start()
     app = create_app(settings, [engine])
     print(f"Crayonbox: {address(settings.host, settings.port)}")
     print(f"Drawing on {engine.where()}")

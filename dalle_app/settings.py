@@ -37,6 +37,13 @@ class Settings:
         "DALLE_MODELS_DIR", Path("models"), "folder for the published weights of mini and mega"
     )
     model: str = _setting("DALLE_MODEL", "pocket", "model that the local tab starts with")
+    fetch: str = _setting(
+        "DALLE_FETCH",
+        "",
+        "published model to fetch while the app starts, where nobody has a terminal or the page "
+        "to ask for it: in a container, on a hosted Space",
+        ("mini", "mega"),
+    )
     device: str = _setting(
         "DALLE_DEVICE", "auto", "where to draw; `auto` is CUDA if there", ("auto", "cpu", "cuda")
     )

@@ -1,17 +1,24 @@
 """Published weights arrive whole and under their names, or not at all, whatever the hub does."""
 
+import logging
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 from loopback_hub import COMMIT, HTML, LoopbackHub, loopback_hub
 
+from dalle_app.engines.dalle_mini import engine as engine_module
 from dalle_app.engines.dalle_mini import hub as hub_module
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
+from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.engines.dalle_mini.hub import Progress, fetch
 from dalle_app.errors import FetchError
+from dalle_app.serve import fetch_wanted
+from dalle_app.settings import Settings
 
 SIZES = {
     "vocab_mini.json": 900,
@@ -190,3 +197,26 @@ def test_progress_says_size_speed_and_time_left() -> None:
     assert str(Progress(812_000_000, 1_939_000_000)) == "812 of 1,939 MB"
     running = Progress(812_000_000, 1_939_000_000, 10_000_000.0)
     assert str(running) == "812 of 1,939 MB, 10.0 MB/s, 1 min 53 s left"
+
+
+@pytest.mark.parametrize(
+    ("status", "line"), [(None, "mini is ready"), (404, "mini was not fetched")]
+)
+def test_dalle_fetch_brings_a_model_while_the_app_starts_and_its_failure_is_a_line_in_the_log(
+    mini: Checkpoint,
+    hub: LoopbackHub,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    status: int | None,
+    line: str,
+) -> None:
+    if status:
+        hub.status["detoker.pt"] = status
+    monkeypatch.setattr(engine_module, "fetch", partial(fetch, endpoint=hub.endpoint))
+    with (
+        closing(LocalEngine(Settings(device="cpu"), {"mini": mini})) as engine,
+        caplog.at_level(logging.INFO),
+    ):
+        fetch_wanted(engine, "mini")
+        assert engine.models()[0].fetchable == bool(status)
+    assert line in caplog.text
