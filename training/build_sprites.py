@@ -1,4 +1,4 @@
-"""Rebuild sprites.parquet, pocket's drawings with their words, from the npm packages of package.json.
+"""Rebuild sprites.parquet, pocket's drawings with their words, from package.json's npm packages.
 
 Knows nothing of captions, compositions or models. `make pocket-data` runs npm and then this.
 """

@@ -45,7 +45,7 @@ class Concepts:
     key_by_slug: dict[str, str]
 
     def named(self, icon: str) -> str | None:
-        """The key of the concept an icon's file name means, or None: sets differ in their habits."""
+        """The key of the concept an icon's file name means, or None; sets differ in habits."""
         bare = re.sub(r"-tone\d$", "", icon)
         candidates = (
             bare,

@@ -14,7 +14,7 @@ HELD_OUT_PER_THOUSAND = 90
 
 @cache
 def things() -> dict[str, dict[str, list[str]]]:
-    """The class table: section ("everyday", "rarer") -> word -> names of the drawings that show it."""
+    """The class table: section ("everyday", "rarer") -> word -> names of its drawings."""
     return tomllib.loads(THINGS_FILE.read_text(encoding="utf-8"))
 
 

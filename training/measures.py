@@ -80,12 +80,11 @@ def colour_shares(picture: Pixels) -> dict[str, float]:
     return shares
 
 
-def has_colour(picture: Pixels, colour: str) -> bool:
-    """Whether the figure has this colour: more of it than of any other, and at least 35 %.
+def has_colour(shares: dict[str, float], colour: str) -> bool:
+    """Whether a figure with these shares has the colour: most of all, and 35 % at least.
 
     White and gray do not compete: highlights, wheels and eyes belong to things of every colour.
     """
-    shares = colour_shares(picture)
     rivals = [share for name, share in shares.items() if name not in (colour, "white", "gray")]
     share = shares.get(colour, 0.0)
     return share >= COLOUR_SHARE and share >= max(rivals, default=0.0)

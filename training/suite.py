@@ -1,4 +1,4 @@
-"""The prompts pocket is judged by: seven families, drawn once with a seed, committed before training.
+"""The prompts pocket is judged by: seven families, drawn with a seed, committed before training.
 
 Knows nothing of models, pictures or scores. `python -m training.suite` writes suite.json again.
 """
@@ -54,7 +54,7 @@ BARE = re.compile(
 )
 THE = {"sun", "moon"}
 
-# Things a colour cannot be asked of: they are light, water, a face, a person or many things at once.
+# Things a colour cannot be asked of: they are light, water, a face, a person or many things.
 COLOURLESS = {
     "orange", "rainbow", "sun", "moon", "earth", "planet", "fire", "cloud", "rain cloud", "snowman",
     "lightning bolt", "water drop", "wave", "tornado", "snowflake", "volcano", "mountain",
@@ -74,7 +74,8 @@ NATURAL = {
     "red": "apple strawberry tomato crab lobster cherries rose heart ant",
     "orange": "tiger fox carrot basketball lion giraffe octopus",
     "yellow": "banana lemon chick star bee corn cheese giraffe lion honey trophy",
-    "green": "frog cactus crocodile turtle snake lizard dinosaur clover broccoli cucumber dragon pear",
+    "green": "frog cactus crocodile turtle snake lizard dinosaur clover broccoli cucumber "
+    "dragon pear",
     "blue": "whale dolphin butterfly shark",
     "purple": "eggplant grapes octopus",
     "pink": "pig flamingo peach shrimp",
