@@ -29,6 +29,7 @@ from dalle_app.studio import Studio
 from dalle_app.ui.page import build_page, look
 
 STATIC = Path(__file__).parent.parent / "static"
+SWEEP_SECONDS = 600
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,18 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async def sweep_now_and_then() -> None:
+            while True:
+                await anyio.sleep(SWEEP_SECONDS)
+                try:
+                    await anyio.to_thread.run_sync(store.sweep)
+                except OSError as error:
+                    log.warning("old runs could not be removed: %s", error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sweep_now_and_then)  # also where nobody draws any more
+            yield
+            tasks.cancel_scope.cancel()
         await anyio.to_thread.run_sync(studio.close)
 
     # No /docs or /openapi.json: what there is for programs stands in /v1/openapi.json.
@@ -65,7 +77,7 @@ def create_app(settings: Settings, engines: Sequence[Engine]) -> FastAPI:
 
     app.include_router(picture_routes(studio))
     links = LinkFolder(settings.data_dir / "links", settings.keep_megabytes * 10**6)
-    api = create_api(studio, access_from_settings(settings), links, model=settings.model)
+    api = create_api(studio, access_from_settings(settings), links)
     app.mount("/v1", api)
     app.mount("/look", StaticFiles(directory=STATIC))
     page = build_page(studio, settings)

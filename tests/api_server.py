@@ -27,9 +27,8 @@ def serve_api(
     """Serve it; yields the server's address, without `/v1`."""
     studio = Studio([engine], RunStore(folder / "runs", 3600, 10**8), queue_size=queue_size)
     app = FastAPI(openapi_url=None)
-    app.mount(
-        "/v1", create_api(studio, access, LinkFolder(folder / "links", 10**8), model="pocket")
-    )
+    links = LinkFolder(folder / "links", 10**8)
+    app.mount("/v1", create_api(studio, access, links))
     with serve_asgi(app) as url:
         yield url
 

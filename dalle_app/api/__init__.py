@@ -49,13 +49,12 @@ _EVENTS = {
 }
 
 
-def create_api(studio: Studio, access: Access, links: LinkFolder, *, model: str) -> FastAPI:
+def create_api(studio: Studio, access: Access, links: LinkFolder) -> FastAPI:
     """The app to mount at `/v1`.
 
     Args:
         access: who may use it.
         links: where pictures that are asked for by address are kept.
-        model: what draws when the client names none.
     """
     api = FastAPI(
         title="Crayonbox Images API",
@@ -76,11 +75,12 @@ def create_api(studio: Studio, access: Access, links: LinkFolder, *, model: str)
         usable = [state.name for state in studio.models() if state.usable]
         return [ModelAnswer(id=name, created=since, owned_by="crayonbox") for name in usable]
 
-    def offered_model(name: str) -> ModelAnswer:
+    def offered_model(name: str | None) -> ModelAnswer:
         for found in offered():
-            if found.id == name:
+            if found.id == name or not name:  # who names none gets the first
                 return found
-        message = f"There is no model “{name[:40]}” here. GET /v1/models lists those that are."
+        which = f"no model “{name[:40]}” here" if name else "no model here that can draw now"
+        message = f"There is {which}. GET /v1/models lists those that can."
         raise ApiError(404, message, param="model", code="model_not_found")
 
     @api.get("/models")
@@ -100,8 +100,7 @@ def create_api(studio: Studio, access: Access, links: LinkFolder, *, model: str)
         def address(picture: bytes, format: Format) -> str:
             return str(client.url_for("picture", name=links.add(picture, format)))
 
-        request = body.image_request(model)
-        offered_model(request.model)
+        request = body.image_request(offered_model(body.model).id)
         drawing = Drawing(studio, request, client.state.visitor, threads)
         delivery = Delivery(body, address)
         if body.stream:

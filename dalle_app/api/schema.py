@@ -99,7 +99,7 @@ class GenerationBody(BaseModel):
     )
 
     def image_request(self, model: str) -> ImageRequest:
-        """What the studio is asked for, of `model` unless the body names one.
+        """What the studio is asked for, of a model that it offers.
 
         Raises:
             InvalidRequest: it cannot be drawn.
@@ -108,7 +108,7 @@ class GenerationBody(BaseModel):
             include={"prompt", "seed", "negative_prompt", "temperature", "top_k", "guidance"}
         )
         count = 1 if self.n is None else self.n
-        return request_from_fields({**fields, "count": count, "model": self.model or model})
+        return request_from_fields({**fields, "count": count, "model": model})
 
     @property
     def side(self) -> int | None:
