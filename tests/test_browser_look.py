@@ -133,8 +133,9 @@ def test_the_theme_can_be_turned_and_stays(squares_site: Served, open_page: Open
 def test_more_is_remembered_by_the_browser(squares_site: Served, open_page: OpenPage) -> None:
     page = open_page(squares_site.url)
     page.click("text=More")
-    page.fill("#guidance input", "3.5")
-    page.wait_for_function("localStorage.getItem('crayonbox:more') !== null")
+    page.wait_for_selector("#guidance input")
+    with page.expect_response(lambda answer: '"3.5"' in (answer.request.post_data or "")):
+        page.locator("#guidance input").press_sequentially("3.5")
     page.reload()
     page.wait_for_selector("#guidance")
     assert page.input_value("#guidance input") == "3.5"

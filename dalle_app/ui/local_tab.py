@@ -109,18 +109,19 @@ class LocalTab:
                 elem_classes="model",
                 filterable=False,
             )
-        with gr.Accordion(say("more"), open=False, elem_classes="more") as self.more:
-            self.numbers = {
-                name: gr.Textbox(
-                    label=say(name),
-                    info=say(f"{name}_info"),
-                    placeholder="" if name == "negative_prompt" else say("own_value"),
-                    max_lines=1,
-                    elem_id=name.replace("_", "-"),
-                )
-                for name in _MORE
-            }
-        self.reading = ReadingFold(studio)
+        with gr.Row(elem_classes="folds"):
+            with gr.Accordion(say("more"), open=False, elem_classes="more") as self.more:
+                self.numbers = {
+                    name: gr.Textbox(
+                        label=say(name),
+                        info=say(f"{name}_info"),
+                        placeholder="" if name == "negative_prompt" else say("own_value"),
+                        max_lines=1,
+                        elem_id=name.replace("_", "-"),
+                    )
+                    for name in _MORE
+                }
+            self.reading = ReadingFold(studio)
         lay(self.easel.status)
         lay(self.easel.grid)
         lay(self.easel.recent)
@@ -183,7 +184,7 @@ class LocalTab:
         self.models.wire(self.model)
         self._wire_seed()
         gr.on(
-            [box.input for box in self.numbers.values()],
+            [event for box in self.numbers.values() for event in (box.input, box.blur)],
             _remember,
             list(self.numbers.values()),
             self.remembered,
