@@ -119,6 +119,12 @@ def test_what_the_model_reads_is_the_normalised_prompt_in_pieces(
     assert len(reading.tokens) == len(reading.pieces) + 2
 
 
+def test_a_character_of_several_tokens_is_one_piece(bart_files: tuple[Path, Path]) -> None:
+    reading = reader(bart_files, "lowercase").read("Ünder 猫")
+    assert "".join(reading.pieces) == "ünder 猫"
+    assert len(reading.tokens) == len(reading.pieces) + 2
+
+
 def test_a_long_prompt_keeps_its_end_token_and_says_what_was_dropped(
     bart_files: tuple[Path, Path],
 ) -> None:

@@ -7,7 +7,7 @@ read; the tokens are byte-level BPE as BART's for all of them.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ class Reading:
     Attributes:
         text: after normalising.
         tokens: from `<s>` to `</s>`, no padding.
-        pieces: the part of `text` that each token between those two stands for.
+        pieces: the part of `text` that each token between those two stands for; the tokens of one
+            character, “é” say, have it together at the first of them.
         dropped: the end of `text` for which there was no room; mostly empty.
     """
 
@@ -85,7 +86,7 @@ class TextReader:
         encoding = self._tokenizer.encode(normal)
         room = self._length - 2
         start = encoding.offsets[room][0] if len(encoding.ids) > room else len(normal)
-        pieces = tuple(normal[first:last] for first, last in encoding.offsets[:room])
+        pieces = _pieces(normal, encoding.offsets[:room])
         return Reading(normal, (0, *encoding.ids[:room], 2), pieces, normal[start:].strip())
 
     def read_prompt(self, text: str) -> Reading:
@@ -103,6 +104,15 @@ class TextReader:
                 "Say it in English, “a blue harp”.",
             )
         return reading
+
+
+def _pieces(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """The text between offsets, no character twice."""
+    pieces, seen = [], 0
+    for first, last in offsets:
+        pieces.append(text[max(first, seen) : last])
+        seen = max(seen, last)
+    return tuple(pieces)
 
 
 def reader_of(checkpoint: Checkpoint) -> TextReader:
