@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,10 @@ OPEN = [
 ]
 
 
+def connect(url: str) -> Client:
+    return Client(url, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": 60})
+
+
 def ask(client: Client, **changes: str | int) -> str:
     """Press Draw with these values in the widgets; returns all that the page then says."""
     answer = client.predict(api_name="/draw", **{**BLANK, **changes})
@@ -55,7 +60,7 @@ def ask(client: Client, **changes: str | int) -> str:
 
 @pytest.fixture(scope="module")
 def visitor(site: Served) -> Iterator[Client]:
-    client = Client(site.url, verbose=False, analytics_enabled=False)
+    client = connect(site.url)
     yield client
     client.close()
 
@@ -82,7 +87,7 @@ def test_every_route_is_either_closed_or_known_to_be_open(site):
 
 def test_no_route_fails_or_shows_a_traceback_to_a_stranger(site):
     routes = routes_of(site.app)
-    with httpx.Client(base_url=site.url, timeout=10) as http:
+    with httpx.Client(base_url=site.url, timeout=60) as http:
         for path, methods in routes:
             plain = re.sub(r"\{[^}]*\}", "x", path)
             if plain.startswith(("/gradio_api/queue/data", "/gradio_api/heartbeat", "/v1")):
@@ -96,23 +101,27 @@ def test_no_route_fails_or_shows_a_traceback_to_a_stranger(site):
 
 def test_the_way_around_the_queue_is_closed(site):
     for way in ("run", "api"):
-        answer = httpx.post(f"{site.url}/gradio_api/{way}/draw", json={"data": []})
+        answer = httpx.post(f"{site.url}/gradio_api/{way}/draw", json={"data": []}, timeout=60)
         assert answer.status_code == 404
 
 
 def test_deep_links_are_closed_because_they_publish_what_is_typed(site):
-    assert httpx.get(f"{site.url}/gradio_api/deep_link?session_hash=x").status_code == 404
-    assert httpx.get(f"{site.url}/?deep_link=x", follow_redirects=True).status_code == 200
+    assert (
+        httpx.get(f"{site.url}/gradio_api/deep_link?session_hash=x", timeout=60).status_code == 404
+    )
+    assert (
+        httpx.get(f"{site.url}/?deep_link=x", follow_redirects=True, timeout=60).status_code == 200
+    )
 
 
 def test_the_page_carries_the_headers_and_keeps_no_history(site):
-    headers = httpx.get(site.url).headers
+    headers = httpx.get(site.url, timeout=60).headers
     assert {name: headers[name] for name in HEADERS} == HEADERS
-    assert httpx.get(f"{site.url}/config").json()["run_history"] is False
+    assert httpx.get(f"{site.url}/config", timeout=60).json()["run_history"] is False
 
 
 def test_health_is_told(site):
-    assert httpx.get(f"{site.url}/healthz").json()["status"] == "ok"
+    assert httpx.get(f"{site.url}/healthz", timeout=60).json()["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,7 @@ def test_a_drawing_can_be_asked_for_and_watched_without_a_browser(visitor, site)
     shown = str(list(visitor.submit(api_name="/watch")))
     runs = set(re.findall(r"pictures/([0-9a-f]{32})/3\.png", shown))
     assert len(runs) == 1, shown
-    picture = httpx.get(f"{site.url}/pictures/{runs.pop()}/3.png")
+    picture = httpx.get(f"{site.url}/pictures/{runs.pop()}/3.png", timeout=60)
     assert picture.headers["content-type"] == "image/png"
 
 
@@ -157,7 +166,7 @@ def test_who_asks_too_often_or_when_the_line_is_full_is_told_so(tmp_path):
     squares.gate.clear()
     settings = Settings(data_dir=tmp_path / "data", queue_size=2, queue_per_visitor=1)
     with serve([squares], settings) as served:
-        ada, bob, eve = (Client(served.url, verbose=False) for _ in range(3))
+        ada, bob, eve = (connect(served.url) for _ in range(3))
         assert "under way" not in ask(ada)
         assert "You have a drawing under way already" in ask(ada)
         assert "the line is full" not in ask(bob)
@@ -167,8 +176,21 @@ def test_who_asks_too_often_or_when_the_line_is_full_is_told_so(tmp_path):
             client.close()
 
 
+def test_old_runs_are_removed_where_nobody_draws_any_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("dalle_app.web.SWEEP_SECONDS", 0.01)
+    old = tmp_path / "data" / "runs" / ("0" * 32)
+    with serve([Squares()], Settings(data_dir=tmp_path / "data")) as served:
+        old.mkdir()
+        os.utime(old, (0, 0))
+        for _ in range(1000):  # each takes longer than the sweeper sleeps
+            if not old.exists():
+                break
+            httpx.get(f"{served.url}/healthz", timeout=60)
+        assert not old.exists()
+
+
 def test_more_pictures_than_the_owner_allows_are_refused(tiny_pocket, tmp_path: Path):
     with serve_tiny(tiny_pocket, tmp_path, max_pictures=4) as served:
-        client = Client(served.url, verbose=False)
+        client = connect(served.url)
         assert "9 pictures are too many at a time here; 4 is the most" in ask(client, side=3)
         client.close()

@@ -39,7 +39,7 @@ def studio(squares: Squares, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def client(studio: Studio) -> Iterator[httpx.Client]:
     app = FastAPI()
     app.include_router(picture_routes(studio))
-    with serve_asgi(app) as url, httpx.Client(base_url=url) as http:
+    with serve_asgi(app) as url, httpx.Client(base_url=url, timeout=60) as http:
         yield http
 
 

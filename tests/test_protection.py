@@ -32,7 +32,7 @@ def server() -> Iterator[httpx.Client]:
     def anything(path: str) -> PlainTextResponse:
         return PlainTextResponse(f"reached {path}")
 
-    with serve_asgi(app) as url, httpx.Client(base_url=url) as client:
+    with serve_asgi(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
