@@ -111,6 +111,15 @@ def image_model(name: str) -> ImageModel:
     return listed.get(name) or ImageModel(name, extras=True, response_format=True)
 
 
+def known_model(name: str, at_openai: bool) -> ImageModel:
+    """What is known of a model at OpenAI, or anywhere else."""
+    model = image_model(name)
+    if not at_openai:
+        return model.elsewhere()
+    # OpenAI takes neither seeds nor response_format for what is newer than our list.
+    return model if model.known else replace(model, extras=False, response_format=False)
+
+
 def newest_model(today: date) -> ImageModel:
     """The newest model that OpenAI has not switched off by then."""
     return next(model for model in image_models() if not model.is_retired(today))

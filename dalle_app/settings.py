@@ -77,7 +77,27 @@ class Settings:
         "OPENAI_BASE_URL", "https://api.openai.com/v1", "server of the API tab"
     )
     openai_model: str = _setting(
-        "OPENAI_MODEL", "gpt-image-2", "model that the API tab starts with"
+        "OPENAI_MODEL",
+        "",
+        "model that the API tab starts with; empty is the newest that OpenAI has not switched off",
+    )
+    share_key: str = _setting(
+        "DALLE_SHARE_KEY",
+        "no",
+        "whether visitors may draw with `OPENAI_API_KEY`; `no` is this machine alone, while the "
+        "address is a loopback one",
+        ("no", "yes"),
+    )
+    visit_dollars: int = _setting(
+        "DALLE_VISIT_DOLLARS",
+        5,
+        "US dollars that a visit may spend at OpenAI; who has a key of their own may raise it",
+    )
+    api_hosts: str = _setting(
+        "DALLE_API_HOSTS",
+        "",
+        "further servers that visitors may name in the API tab, `one.example.org, 10.0.0.7:8080`; "
+        "on this machine any may be named while the address is a loopback one",
     )
 
 

@@ -68,7 +68,7 @@ function showLarge(tile) {
   box.querySelector("img").src = tile.dataset.lightbox;
   box.querySelector("img").alt = picture.alt;
   box.querySelector("p").textContent = picture.alt;
-  box.querySelector("a").href = `${tile.dataset.lightbox}?download=1`;
+  box.querySelector("[data-act=save]").href = `${tile.dataset.lightbox}?download=1`;
   const alone = tile.closest(".board").children.length === 1;
   for (const button of box.querySelectorAll("[data-step]")) button.hidden = alone;
   if (!box.open) box.showModal();
@@ -79,6 +79,20 @@ function turn(by) {
   showLarge(tiles[(tiles.indexOf(opened) + by + tiles.length) % tiles.length]);
 }
 
+function act(name) {
+  // The tile's own buttons do the work; they may be hidden on a small screen.
+  const tools = opened.closest(".cell").querySelector(".tools");
+  if (name === "copy") tools.querySelector("[data-copy]").click();
+  if (name === "reroll") {
+    one("#lightbox").close();
+    tools.querySelector("[data-pick]").click();
+  }
+  if (name === "edit") {
+    one("#lightbox").close();
+    tools.querySelector("[data-edit]").click();
+  }
+}
+
 // --- Clicks and keys ----------------------------------------------------------------------------
 
 document.addEventListener("click", (event) => {
@@ -87,6 +101,7 @@ document.addEventListener("click", (event) => {
   else if (hit("[data-copy]")) copyLink(hit("[data-copy]").dataset.copy);
   else if (hit("[data-lightbox]")) showLarge(hit("[data-lightbox]"));
   else if (hit("[data-dialog]")) one(`#${hit("[data-dialog]").dataset.dialog}`).showModal();
+  else if (hit("[data-act]")) act(hit("[data-act]").dataset.act);
   else if (hit("[data-step]")) turn(Number(hit("[data-step]").dataset.step));
   else if (hit("[data-close]")) hit("dialog").close();
   else if (event.target instanceof HTMLDialogElement) event.target.close(); // its backdrop
@@ -126,19 +141,22 @@ function rotatePlaceholder(turns = 0) {
 // --- What Gradio's widgets lack --------------------------------------------------------------------
 
 function mendWidgets() {
-  // Every radio button of Gradio's is a group of its own: one name makes the arrow keys work.
-  for (const [k, group] of document.querySelectorAll("fieldset").entries()) {
-    for (const input of group.querySelectorAll("input[type=radio]")) {
-      if (input.name !== `group-${k}`) input.name = `group-${k}`;
-    }
+  // Gradio gives every radio button a name of its own, and a new one whenever a choice is made. One
+  // name for each group makes it one stop of the Tab key, with the arrow keys inside.
+  for (const input of document.querySelectorAll("fieldset input[type=radio]")) {
+    const group = input.closest("fieldset");
+    group.dataset.group ||= `group-${(mendWidgets.groups += 1)}`;
+    if (input.name !== group.dataset.group) input.name = group.dataset.group;
   }
   // A prompt is read in the direction of its own script.
   for (const box of document.querySelectorAll(".prompt-row textarea")) box.dir = "auto";
 }
 
+mendWidgets.groups = 0;
+
 new MutationObserver(() => {
   announce();
   mendWidgets();
-}).observe(document.body, { childList: true, subtree: true });
+}).observe(document.body, { childList: true, subtree: true, attributeFilter: ["name"] });
 keepTheme();
 rotatePlaceholder();

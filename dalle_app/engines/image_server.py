@@ -8,18 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import date
-from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 import openai
 
 from dalle_app import __version__
+from dalle_app.engines.address import host_of, is_openai
 from dalle_app.engines.provider_errors import WEB_PAGE, provider_error
 from dalle_app.errors import ProviderError
-from dalle_app.image_models import ImageModel, image_model
+from dalle_app.image_models import ImageModel, known_model
 
-OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "none"  # what a server without keys is sent
 TIMEOUT = httpx2.Timeout(300, connect=10)
 LIST_SECONDS = 20
@@ -65,15 +64,16 @@ class ImageServer:
     @property
     def is_openai(self) -> bool:
         """Whether it is OpenAI itself, whose days and prices we know."""
-        return self.host == host_of(OPENAI_URL)
+        return is_openai(self.base_url)
+
+    @property
+    def keyless(self) -> bool:
+        """Whether it is asked without a key."""
+        return self.api_key == NO_KEY
 
     def model(self, name: str) -> ImageModel:
         """What is known here of a model before the server was asked."""
-        model = image_model(name)
-        if not self.is_openai:
-            return model.elsewhere()
-        # OpenAI takes neither seeds nor response_format for what is newer than our list.
-        return model if model.known else replace(model, extras=False, response_format=False)
+        return known_model(name, self.is_openai)
 
     def models(self) -> list[ImageModel] | None:
         """Ask for its models: what it says of them wins over what we know. Costs nothing.
@@ -140,24 +140,6 @@ class ImageServer:
             model = replace(model, partial_images=3, inputs=0)
         day = _day(values.get("shutdown_date"))
         return model.shut_down(day) if day else model
-
-
-def host_of(base_url: str) -> str:
-    """Name and port in a server's address, in lower case.
-
-    Raises:
-        ProviderError: it is not the address of a server.
-    """
-    try:
-        parts = urlsplit(base_url.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
-        raise ProviderError(
-            "The server's address must read like https://api.openai.com/v1, with no password in it."
-        )
-    return f"{host}:{port}" if port else host
 
 
 def _day(text: object) -> date | None:

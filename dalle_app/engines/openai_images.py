@@ -263,7 +263,8 @@ class OpenAIImages:
 
     def _recipe(self, request: ImageRequest, index: int) -> Recipe:
         versions = {"crayonbox": __version__, "openai": openai.__version__}
-        return Recipe(request, index, self.name, versions=versions)
+        engine = f"{self.name}.edit" if self._edit else self.name  # its pictures are not kept
+        return Recipe(request, index, engine, versions=versions)
 
 
 def _check(request: ImageRequest, model: ImageModel, edit: Edit | None) -> None:

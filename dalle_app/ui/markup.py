@@ -9,6 +9,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from dalle_app.grid import grid_image
+from dalle_app.image_models import ImageModel
 from dalle_app.recipe import link_from_request
 from dalle_app.request import GeneratedImage, ImageRequest
 from dalle_app.runs import Run
@@ -41,6 +43,14 @@ def status_markup(status: Status) -> str:
 def problem_markup(text: str) -> str:
     """What was wrong with the widgets, under the prompt; an empty text shows nothing."""
     return render("problem", text=text)
+
+
+def price_markup(model: ImageModel, text: str) -> str:
+    """What a drawing will cost, and that the model is retired if it is."""
+    today = date.today()
+    retirement = model.retirement(today)
+    retired = model.is_retired(today)
+    return render("price", model=model, retirement=retirement, retired=retired, text=text)
 
 
 def empty_markup(side: int, examples: Sequence[Example] = ()) -> str:
