@@ -31,12 +31,14 @@ def write_card(record: dict[str, Any], path: Path) -> None:
 def figures_table(families: dict[str, dict[str, float]]) -> str:
     """A row a family, percentages."""
     lines = [
-        "| family | n | score | of the ceiling | ceiling | chance | thing alone | what counts |",
+        "| family | n | score | of the ceiling | ceiling | chance | thing alone (ceiling) | what counts |",
         "|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for family, row in families.items():
         share = _percent(row["score"] / row["ceiling"]) if row["ceiling"] else "–"
-        thing = _percent(row["thing"]) if "thing" in row else ""
+        thing = ""
+        if "thing" in row:
+            thing = f"{_percent(row['thing'])} ({_percent(row['thing_ceiling'])})"
         lines.append(
             f"| {family} | {row['n']} | **{_percent(row['score'])}** | {share} "
             f"| {_percent(row['ceiling'])} | {_percent(row['chance'])} | {thing} "

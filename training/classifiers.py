@@ -205,9 +205,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("training/data"))
     parser.add_argument("--run", type=Path, default=RUN)
-    parser.add_argument("--variations", type=int, default=5)
+    parser.add_argument("--variations", type=int, default=9)
     parser.add_argument("--each", type=int, default=120)
-    parser.add_argument("--words", type=int, default=320)
+    parser.add_argument("--words", type=int, default=480)
     options = parser.parse_args()
     source = options.data / "sprites.parquet"
     judge = train_judge(

@@ -48,8 +48,8 @@ TOP = 5
 class Verdict:
     """Whether picture i shows what item j asks for, for all pairs of a family: bool [n, n].
 
-    `matches` decides the score. `thing` is the thing alone (top five), without colour, ground or
-    count, and None where the family is not about things.
+    `matches` decides the score. `thing` is the thing alone (top five), without colour or ground,
+    and None where several stand in a picture or the style hides what they are.
     """
 
     matches: Matrix
@@ -71,15 +71,15 @@ def judge_family(family: str, items: list[Item], pictures: Pixels, judge: Judge)
     """Every picture of a family (uint8 [n, h, w, 3]) held against every item of it."""
     if family == "style":
         return Verdict(judge.styles_match(pictures, [item.attribute for item in items]))
+    if family == "count":
+        counts = [count_figures(picture) for picture in pictures]
+        return Verdict(_pairs(items, counts, lambda item, count: item.count == count))
     thing = judge.things_match(pictures, [item.thing for item in items], TOP)
     if family in ("everyday", "rarer"):
         return Verdict(thing)
     if family == "background":
         found = [ground_name(picture) for picture in pictures]
         return Verdict(_pairs(items, found, lambda item, name: item.attribute == name), thing)
-    if family == "count":
-        counts = [count_figures(picture) for picture in pictures]
-        return Verdict(_pairs(items, counts, lambda item, count: item.count == count), thing)
     shares = [colour_shares(picture) for picture in pictures]
     coloured = _pairs(items, shares, lambda item, share: has_colour(share, item.attribute))
     return Verdict(coloured & thing if family == "unseen" else coloured, thing)
@@ -148,8 +148,9 @@ def evaluate(
             "ceiling": round(ceiling.score, 4),
             "chance": round(verdict.chance, 4),
         }
-        if verdict.thing is not None and family not in ("everyday", "rarer"):
+        if verdict.thing is not None and ceiling.thing is not None:
             figures[family]["thing"] = round(Verdict(verdict.thing).score, 4)
+            figures[family]["thing_ceiling"] = round(Verdict(ceiling.thing).score, 4)
         right[family] = verdict.matches.diagonal().tolist()
     return figures, right
 
