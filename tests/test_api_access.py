@@ -110,7 +110,7 @@ def every_request(url: str, headers: dict[str, str]) -> list[httpx.Response]:
     """One to every route of the API, the document and one that is not there among them."""
     paths = ["/models", "/models/pocket", "/openapi.json", "/nothing", "/", "/models/"]
     posts = ["/images/generations", "/images/edits", "//images/generations"]
-    with httpx.Client(base_url=f"{url}/v1", headers=headers, verify=False) as client:
+    with httpx.Client(base_url=f"{url}/v1", headers=headers, verify=False, timeout=60) as client:
         answers = [client.get(path) for path in paths]
         return answers + [client.post(path, json={"prompt": "a cat"}) for path in posts]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ from dalle_app.errors import (
 from dalle_app.request import MAX_PROMPT
 
 GENERATIONS = "/v1/images/generations"
+
+
+@pytest.fixture(scope="module")
+def client(site: Served) -> Iterator[openai.OpenAI]:
+    with client_of(site.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def web(site: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.url, verify=False, timeout=60) as web:
+        yield web
 
 
 @pytest.mark.parametrize(
@@ -64,9 +77,9 @@ GENERATIONS = "/v1/images/generations"
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(
-    site: Served, fields: dict[str, Any], param: str, code: str
+    client: openai.OpenAI, fields: dict[str, Any], param: str, code: str
 ) -> None:
-    with client_of(site.url) as client, pytest.raises(openai.BadRequestError) as caught:
+    with pytest.raises(openai.BadRequestError) as caught:
         client.images.generate(**{"prompt": "a cat", "extra_body": fields})
     error = caught.value
     assert (error.type, error.param, error.code) == ("invalid_request_error", param, code)
@@ -75,12 +88,11 @@ def test_a_field_that_cannot_be_used_is_named(
 
 
 @pytest.mark.parametrize("model", ["dall-e-2", "gpt-image-2", "mini", "ſ" * 300])
-def test_a_model_that_is_not_here_is_not_found(site: Served, model: str) -> None:
-    with client_of(site.url) as client:
-        with pytest.raises(openai.NotFoundError) as drawing:
-            client.images.generate(prompt="a cat", model=model)
-        with pytest.raises(openai.NotFoundError) as looking:
-            client.models.retrieve(model)
+def test_a_model_that_is_not_here_is_not_found(client: openai.OpenAI, model: str) -> None:
+    with pytest.raises(openai.NotFoundError) as drawing:
+        client.images.generate(prompt="a cat", model=model)
+    with pytest.raises(openai.NotFoundError) as looking:
+        client.models.retrieve(model)
     for error in (drawing.value, looking.value):
         assert (error.param, error.code) == ("model", "model_not_found")
 
@@ -102,18 +114,18 @@ def test_a_model_that_is_not_here_is_not_found(site: Served, model: str) -> None
         (b"prompt=a+cat", "application/x-www-form-urlencoded"),
     ],
 )
-def test_a_body_that_is_no_request_is_refused(site: Served, body: bytes, kind: str) -> None:
-    answer = httpx.post(site.url + GENERATIONS, content=body, headers={"Content-Type": kind})
+def test_a_body_that_is_no_request_is_refused(web: httpx.Client, body: bytes, kind: str) -> None:
+    answer = web.post(GENERATIONS, content=body, headers={"Content-Type": kind})
     assert answer.status_code == 400
     assert {*answer.json()["error"]} == {"message", "type", "param", "code"}
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_huge_body_is_not_read(site: Served, announced: bool) -> None:
+def test_a_huge_body_is_not_read(web: httpx.Client, announced: bool) -> None:
     body = b'{"prompt": "%b"}' % (b"x" * MAX_BODY)
     parts = body if announced else iter([body[: MAX_BODY // 2], body[MAX_BODY // 2 :]])
     headers = {"Content-Type": "application/json"}
-    answer = httpx.post(site.url + GENERATIONS, content=parts, headers=headers)
+    answer = web.post(GENERATIONS, content=parts, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
@@ -156,11 +168,11 @@ def test_a_bug_is_told_by_its_id_alone(tmp_path: Path, caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("kilobytes", [1, 3000])
-def test_edits_are_refused_with_a_reason(site: Served, kilobytes: int) -> None:
+def test_edits_are_refused_with_a_reason(client: openai.OpenAI, kilobytes: int) -> None:
     png = io.BytesIO()
     Image.new("RGB", (16, 16)).save(png, "PNG")
     upload = png.getvalue().ljust(kilobytes * 1000, b"\0")
-    with client_of(site.url) as client, pytest.raises(openai.BadRequestError) as caught:
+    with pytest.raises(openai.BadRequestError) as caught:
         client.images.edit(image=("cat.png", upload), prompt="with a hat")
     assert caught.value.code == "edits_not_supported"
 
@@ -179,7 +191,7 @@ def test_edits_are_refused_with_a_reason(site: Served, kilobytes: int) -> None:
     ],
 )
 def test_what_is_not_here_says_so_in_the_same_words(
-    site: Served, method: str, path: str, status: int, code: str
+    web: httpx.Client, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = httpx.request(method, site.url + path)
+    answer = web.request(method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
