@@ -35,6 +35,7 @@ from dalle_app.engines.remote_pictures import (
     picture_from_base64,
     picture_from_bytes,
 )
+from dalle_app.engines.usage import used_of
 from dalle_app.errors import InvalidRequest, ProviderError
 from dalle_app.image_models import ImageModel, TokenCount, image_model, image_models, newest_model
 from dalle_app.recipe import Recipe
@@ -181,7 +182,7 @@ class OpenAIImages:
                 picture = self._decoded(_text(event, "b64_json"))
                 pictures.place(picture, getattr(event, "index", None), finished=finished)
                 if finished:
-                    used = _used(event) + (used or TokenCount())
+                    used = used_of(event) + (used or TokenCount())
                 if pictures.complete:
                     break
                 tell(pictures.snapshot())
@@ -203,7 +204,7 @@ class OpenAIImages:
             images += (GeneratedImage(picture, self._recipe(request, k)),)
         if not images:
             raise ProviderError(NO_PICTURE)
-        notes = self._notes(request, len(images), model, _used(response))
+        notes = self._notes(request, len(images), model, used_of(response))
         tell(Snapshot(request.count, request.count, images=images, notes=notes))
 
     async def _picture(self, item: object) -> Image.Image:
@@ -290,20 +291,6 @@ def _response(body: bytes) -> object:
         return ImagesResponse.model_validate_json(body)
     except ValueError:
         return None
-
-
-def _used(answer: object) -> TokenCount:
-    """The `usage` of an answer or event, as far as it makes sense."""
-    usage = getattr(answer, "usage", None)
-    details = getattr(usage, "input_tokens_details", None)
-    image = _number(details, "image_tokens")
-    text = _number(details, "text_tokens") or max(0, _number(usage, "input_tokens") - image)
-    return TokenCount(text, image, _number(usage, "output_tokens"))
-
-
-def _number(item: object, name: str) -> int:
-    value = getattr(item, name, None)
-    return value if isinstance(value, int) and 0 <= value < 10**9 else 0
 
 
 def _text(item: object, name: str) -> str:
