@@ -59,6 +59,13 @@ def ask(client: Client, **changes: str | int) -> str:
 
 
 @pytest.fixture(scope="module")
+def http(site: Served) -> Iterator[httpx.Client]:
+    """Somebody without a browser, a login or a key."""
+    with httpx.Client(base_url=site.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def visitor(site: Served) -> Iterator[Client]:
     client = connect(site.url)
     yield client
@@ -85,43 +92,38 @@ def test_every_route_is_either_closed_or_known_to_be_open(site):
     assert unknown == []
 
 
-def test_no_route_fails_or_shows_a_traceback_to_a_stranger(site):
+def test_no_route_fails_or_shows_a_traceback_to_a_stranger(site, http):
     routes = routes_of(site.app)
-    with httpx.Client(base_url=site.url, timeout=60) as http:
-        for path, methods in routes:
-            plain = re.sub(r"\{[^}]*\}", "x", path)
-            if plain.startswith(("/gradio_api/queue/data", "/gradio_api/heartbeat", "/v1")):
-                continue  # these go on until the page is closed; /v1 has tests of its own
-            for method in methods - {"HEAD"}:
-                body = (answer := http.request(method, plain)).text
-                assert answer.status_code < 500, f"{method} {plain}: {answer.status_code}"
-                assert "Traceback" not in body
-                assert answer.headers["content-security-policy"]
+    for path, methods in routes:
+        plain = re.sub(r"\{[^}]*\}", "x", path)
+        if plain.startswith(("/gradio_api/queue/data", "/gradio_api/heartbeat", "/v1")):
+            continue  # these go on until the page is closed; /v1 has tests of its own
+        for method in methods - {"HEAD"}:
+            answer = http.request(method, plain)
+            assert answer.status_code < 500, f"{method} {plain}: {answer.status_code}"
+            assert "Traceback" not in answer.text
+            assert answer.headers["content-security-policy"]
 
 
-def test_the_way_around_the_queue_is_closed(site):
+def test_the_way_around_the_queue_is_closed(http):
     for way in ("run", "api"):
-        answer = httpx.post(f"{site.url}/gradio_api/{way}/draw", json={"data": []}, timeout=60)
+        answer = http.post(f"/gradio_api/{way}/draw", json={"data": []})
         assert answer.status_code == 404
 
 
-def test_deep_links_are_closed_because_they_publish_what_is_typed(site):
-    assert (
-        httpx.get(f"{site.url}/gradio_api/deep_link?session_hash=x", timeout=60).status_code == 404
-    )
-    assert (
-        httpx.get(f"{site.url}/?deep_link=x", follow_redirects=True, timeout=60).status_code == 200
-    )
+def test_deep_links_are_closed_because_they_publish_what_is_typed(http):
+    assert http.get("/gradio_api/deep_link?session_hash=x").status_code == 404
+    assert http.get("/?deep_link=x", follow_redirects=True).status_code == 200
 
 
-def test_the_page_carries_the_headers_and_keeps_no_history(site):
-    headers = httpx.get(site.url, timeout=60).headers
+def test_the_page_carries_the_headers_and_keeps_no_history(http):
+    headers = http.get("/").headers
     assert {name: headers[name] for name in HEADERS} == HEADERS
-    assert httpx.get(f"{site.url}/config", timeout=60).json()["run_history"] is False
+    assert http.get("/config").json()["run_history"] is False
 
 
-def test_health_is_told(site):
-    assert httpx.get(f"{site.url}/healthz", timeout=60).json()["status"] == "ok"
+def test_health_is_told(http):
+    assert http.get("/healthz").json()["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -152,12 +154,12 @@ def test_a_grid_that_the_page_does_not_offer_is_refused(visitor, side):
         ask(visitor, side=side)
 
 
-def test_a_drawing_can_be_asked_for_and_watched_without_a_browser(visitor, site):
+def test_a_drawing_can_be_asked_for_and_watched_without_a_browser(visitor, http):
     ask(visitor, prompt="a blue harp", side=2)
     shown = str(list(visitor.submit(api_name="/watch")))
     runs = set(re.findall(r"pictures/([0-9a-f]{32})/3\.png", shown))
     assert len(runs) == 1, shown
-    picture = httpx.get(f"{site.url}/pictures/{runs.pop()}/3.png", timeout=60)
+    picture = http.get(f"/pictures/{runs.pop()}/3.png")
     assert picture.headers["content-type"] == "image/png"
 
 
