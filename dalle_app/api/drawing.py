@@ -55,19 +55,15 @@ class Drawing:
         Raises:
             ApiError: the drawing failed before its first snapshot. Later errors are events.
         """
-        snapshots = self._drawn()
-        first = await anext(snapshots)
-        return EventStream(self._events(first, snapshots, delivery, previews))
+        events = self._events(delivery, previews)
+        await anext(events)  # until the drawing has begun, an error is a status
+        return EventStream(events)
 
-    async def _events(
-        self,
-        snapshot: Snapshot,
-        snapshots: AsyncGenerator[Snapshot],
-        delivery: Delivery,
-        previews: int,
-    ) -> AsyncGenerator[bytes]:
-        sent, shown = 0, snapshot.images
-        async with aclosing(snapshots):
+    async def _events(self, delivery: Delivery, previews: int) -> AsyncGenerator[bytes]:
+        async with aclosing(self._drawn()) as snapshots:
+            snapshot = await anext(snapshots)
+            yield b": the drawing has begun\n\n"
+            sent, shown = 0, snapshot.images
             try:
                 while not snapshot.final:
                     due = snapshot.step * (previews + 1) >= snapshot.of * (sent + 1)
