@@ -31,7 +31,8 @@ def write_card(record: dict[str, Any], path: Path) -> None:
 def figures_table(families: dict[str, dict[str, float]]) -> str:
     """A row a family, percentages."""
     lines = [
-        "| family | n | score | of the ceiling | ceiling | chance | thing alone (ceiling) | what counts |",
+        "| family | n | score | of the ceiling | ceiling | chance | thing alone (ceiling) "
+        "| what counts |",
         "|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for family, row in families.items():
@@ -84,7 +85,7 @@ def _percent(share: float) -> str:
 
 
 def _between(text: str, mark: str, table: str) -> str:
-    pattern = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- /{mark} -->)", re.DOTALL)
+    pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"The card has no place for {mark}: it needs <!-- {mark} -->.")
-    return pattern.sub(lambda found: found[1] + table + found[2], text)
+    return pattern.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
