@@ -56,6 +56,7 @@ def recipes(draw):
         weights=draw(st.from_regex(r"[0-9a-f]{16}|", fullmatch=True)),
         precision=draw(names),
         device=draw(names),
+        resampled=draw(st.sampled_from(["", "512x512"])),
         versions=draw(st.dictionaries(names, names, max_size=4)),
     )
 
