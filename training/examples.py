@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.recipe import save_png
-from dalle_app.request import ImageRequest, Snapshot
+from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,7 @@ def draw_examples(folder: Path) -> list[Path]:
         for old in folder.glob("*.png"):
             old.unlink()
         for number, (prompt, seed) in enumerate(EXAMPLES, start=1):
-            final: Snapshot | None = None
-            for final in engine.generate(ImageRequest(prompt, seed=seed)):
-                pass
-            if final is None:
-                raise RuntimeError(f"The engine drew nothing for {prompt!r}.")
+            *_, final = engine.generate(ImageRequest(prompt, seed=seed))
             path = folder / f"{number}-{prompt.replace(' ', '-')}.png"
             with path.open("wb") as file:
                 save_png(final.images[0], file)

@@ -6,7 +6,7 @@ Knows the widgets; what a run looks like is the easel's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -141,7 +141,7 @@ class LocalTab:
         outputs = [*self.widgets, *easel.parts]
         guarded = easel.guarded
 
-        def then_watch(event: Any) -> None:
+        def then_watch(event: Any, visibility: Literal["public", "private"] = "private") -> None:
             event.then(
                 self.watch,
                 [easel.view],
@@ -149,6 +149,7 @@ class LocalTab:
                 show_progress="hidden",
                 trigger_mode="multiple",
                 api_name="watch",
+                api_visibility=visibility,
             )
 
         asked = gr.on(
@@ -160,7 +161,7 @@ class LocalTab:
             trigger_mode="multiple",
             api_name="draw",
         )
-        then_watch(asked)
+        then_watch(asked, "public")
         for place in (easel.grid, easel.recent):
             clicked = place.pick(
                 guarded(self.pick),
