@@ -87,6 +87,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def asked_from_here(headers: Mapping[str, str], client: str) -> bool:
+    """Whether a request was made on this machine, by someone at it.
+
+    Its Host header alone does not prove that: a proxy in front of the app may call it by its
+    loopback name. But a proxy says for whom it asks.
+
+    Args:
+        headers: with names in lower case, or that compare so.
+        client: address of whoever asks; of a trusted proxy's client, where uvicorn knows it.
+    """
+    proxied = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    return not proxied and is_loopback(client) and is_loopback(headers.get("host", ""))
+
+
 def new_key() -> str:
     """A fresh key, `cb-` and 43 random letters, digits, `-` or `_`."""
     return f"cb-{secrets.token_urlsafe(32)}"

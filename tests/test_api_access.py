@@ -176,6 +176,8 @@ def test_a_name_from_elsewhere_does_not_open_this_machine(tmp_path: Path) -> Non
     with serve_api(Squares(), tmp_path, Access("local")) as url:
         for host in ("evil.example", "192.168.1.5:7860", "127.0.0.1.evil.example"):
             assert codes_of(every_request(url, {"Host": host})) == {(403, "not_local")}
+        for proxy in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):  # and calls us 127.0.0.1
+            assert codes_of(every_request(url, {proxy: "203.0.113.9"})) == {(403, "not_local")}
     with serve_api(Squares(), tmp_path, Access("open")) as url:
         answer = httpx.get(f"{url}/v1/models", headers={"Host": "crayons.example"})
     assert answer.status_code == 200

@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dalle_app.access import Access, is_loopback
+from dalle_app.access import Access, asked_from_here
 from dalle_app.api.errors import ApiError
 from dalle_app.api.links import ROUTE as LINKS
 
@@ -38,12 +38,13 @@ class Guard:
 
     def _admit(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
+        address = scope["client"][0] if scope.get("client") else "nowhere"
         if self._access.mode == "off":
             raise ApiError(
                 404, "The API is off here. Its owner turns it on with DALLE_API.", code="api_off"
             )
         if self._access.mode == "local":
-            if is_loopback(headers.get("host", "")):
+            if asked_from_here(headers, address):
                 return ""
             raise ApiError(
                 403,
@@ -63,7 +64,6 @@ class Guard:
                     headers={"WWW-Authenticate": "Bearer"},
                 )
             return f"key of {holder}"
-        address = scope["client"][0] if scope.get("client") else "nowhere"
         return f"address {address}"
 
 
