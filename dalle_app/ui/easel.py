@@ -60,7 +60,6 @@ class Easel:
     ) -> None:
         self.studio = studio
         self.tab = tab
-        self.examples = examples
         self.view = gr.State(View())
         self.stop = gr.Button(
             say("stop"), visible=False, render=False, elem_classes="stop", size="lg"
@@ -110,8 +109,9 @@ class Easel:
                 yield from self._watch_run(run, view)
                 yield {self.recent: recent_markup(self._finished(visitor))}
             yield {self.stop: gr.update(visible=False)}
-        finally:
+        except BaseException:  # the page was closed, or a bug: the next event may watch again
             view.watched = False
+            raise
 
     def reload(self, view: View, asker: gr.Request) -> tuple[Run | None, Changes]:
         """What a page that was just opened shows: the visitor's last run, or the empty easel."""

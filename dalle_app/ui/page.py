@@ -16,13 +16,11 @@ from dalle_app.access import access_from_settings
 from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.ui.api_tab import ApiTab
+from dalle_app.ui.credits import credits_markup
 from dalle_app.ui.local_tab import LocalTab
 from dalle_app.ui.markup import render
 from dalle_app.ui.theme import theme
 from dalle_app.ui.words import say, say_list
-
-_ROOT = Path(__file__).parents[2]
-_CREDITS = ("ATTRIBUTION.md", "docs/MODEL_CARD.md")  # of the bundled weights
 
 
 def build_page(studio: Studio, settings: Settings) -> gr.Blocks:
@@ -52,9 +50,9 @@ def look(static: Path) -> dict[str, Any]:
 
 def _head(studio: Studio) -> str:
     prompts = [prompt for model in studio.models() if model.usable for prompt in model.prompts]
-    found = [path for path in (_ROOT / name for name in _CREDITS) if path.is_file()]
-    credits = [path.read_text(encoding="utf-8") for path in found]
-    return render("head", prompts=json.dumps(prompts), how=say_list("how_text"), credits=credits)
+    return render(
+        "head", prompts=json.dumps(prompts), how=say_list("how_text"), credits=credits_markup()
+    )
 
 
 def _foot(studio: Studio, settings: Settings) -> str:
