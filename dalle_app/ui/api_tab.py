@@ -21,7 +21,7 @@ from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.ui.api_form import Form
 from dalle_app.ui.api_widgets import ApiWidgets
-from dalle_app.ui.connection import Connection, Connections
+from dalle_app.ui.connection import Connection, Connections, is_from_here
 from dalle_app.ui.easel import Changes, Easel
 from dalle_app.ui.markup import problem_markup, render
 from dalle_app.ui.view import View, picked
@@ -244,7 +244,8 @@ class ApiTab:
         return self.connections.model(form.where, form.model, listed)
 
     def _connection(self, form: Form, asker: gr.Request) -> Connection:
-        host = asker.headers.get("host", "")
+        # Whoever comes through a proxy is not the owner, even if it calls us by our loopback name.
+        host = asker.headers.get("host", "") if is_from_here(asker) else ""
         return self.connections.connect(form.where, form.address, form.key, host)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from dalle_app.access import is_loopback
+from dalle_app.access import asked_from_here, is_loopback
 from dalle_app.engines.address import host_of, is_openai
 from dalle_app.errors import InvalidRequest, ProviderError
 from dalle_app.image_models import ImageModel, image_models, known_model, newest_model
@@ -22,6 +22,8 @@ from dalle_app.studio import Studio
 from dalle_app.ui.words import say
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from dalle_app.engines.image_server import ImageServer
 
 Where = Literal["owner", "other", "here"]
@@ -50,6 +52,11 @@ class Connection:
         if self.server.keyless:
             key = "connected_no_key"
         return say(key, host="OpenAI" if self.server.is_openai else self.server.host)
+
+
+def is_from_here(asker: gr.Request) -> bool:
+    """Whether a click came from this machine, and not through a proxy on it."""
+    return asked_from_here(asker.headers, asker.client.host if asker.client else "")
 
 
 class Connections:

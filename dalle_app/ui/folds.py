@@ -15,6 +15,7 @@ from dalle_app.errors import DalleError
 from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.styles import styled
+from dalle_app.ui.connection import is_from_here
 from dalle_app.ui.markup import render
 from dalle_app.ui.words import say
 
@@ -98,8 +99,11 @@ class ModelsFold:
         )
         self.stop.click(self.rest, None, parts, cancels=[fetching], api_visibility="private")
 
-    def follow(self, name: str) -> Iterator[Changes]:
+    def follow(self, name: str, asker: gr.Request) -> Iterator[Changes]:
         """Fetch a model and show how far it is; in the end, that it can be chosen."""
+        if not is_from_here(asker):  # but through a proxy
+            yield self._changes(say("weights_owner", model=name), failed=True)
+            return
         said, failed = say("weights_starting", model=name), False
         yield self._changes(said, fetching=True)
         try:
