@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,9 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from browser_fixtures import OpenPage, draw, wait_for_pictures
 from PIL import Image
+from playwright.sync_api import Page
 from serving import Served, serve
 from squares import Squares
 
+from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.recipe import recipe_from_png
 from dalle_app.settings import Settings
 
@@ -26,6 +29,14 @@ new MutationObserver(() => {
   if (sheet && sheet !== window.previews.at(-1)) window.previews.push(sheet);
 }).observe(document.body, { childList: true, subtree: true });
 """
+
+
+@pytest.fixture
+def pocket_site(tmp_path: Path) -> Iterator[Served]:
+    """The whole app as it ships: the small random weights are too fast to be seen drawing."""
+    settings = Settings(data_dir=tmp_path / "data")
+    with serve([LocalEngine(settings)], settings) as served:
+        yield served
 
 
 @pytest.fixture
@@ -44,9 +55,9 @@ def held_site(squares: Squares, tmp_path: Path) -> Iterator[Served]:
 
 
 def test_enter_draws_nine_pictures_that_fill_row_by_row_and_can_be_saved(
-    site: Served, open_page: OpenPage
+    pocket_site: Served, open_page: OpenPage
 ) -> None:
-    page = open_page(site.url)
+    page = open_page(pocket_site.url)
     page.evaluate(WATCH_PREVIEWS)
     draw(page, "a blue harp")
     wait_for_pictures(page, "a blue harp", 9)
@@ -62,7 +73,10 @@ def test_enter_draws_nine_pictures_that_fill_row_by_row_and_can_be_saved(
     recipe = recipe_from_png(io.BytesIO(png))
     assert (recipe.request.prompt, str(recipe.request.seed)) == ("a blue harp", seed)
     assert recipe.request.count == 9
-    with Image.open(io.BytesIO(png)) as grid, Image.open(io.BytesIO(_first(page, site))) as one:
+    with (
+        Image.open(io.BytesIO(png)) as grid,
+        Image.open(io.BytesIO(_first(page, pocket_site))) as one,
+    ):
         assert grid.size == (3 * one.width, 3 * one.height)
         assert grid.crop((0, 0, *one.size)).tobytes() == one.tobytes()
 
@@ -209,15 +223,13 @@ def test_keyboard_alone_draws_looks_and_leaves(site: Served, open_page: OpenPage
 
 def _drawn_share(sheet: str) -> float:
     """Share of a preview's pixels that differ from the page's paper."""
-    import base64
-
     data = base64.b64decode(sheet.split("base64,")[1].split('"')[0])
     with Image.open(io.BytesIO(data)) as picture:
         pixels = picture.convert("RGB").getdata()
-        drawn = sum(abs(r - 255) + abs(g - 249) + abs(b - 240) > 24 for r, g, b in pixels)
+        drawn = sum(abs(r - 255) + abs(g - 249) + abs(b - 240) > 12 for r, g, b in pixels)
         return drawn / len(pixels)
 
 
-def _first(page: object, site: Served) -> bytes:
-    source = page.get_attribute(".tile img", "src")  # type: ignore[attr-defined]
-    return page.request.get(f"{site.url}/{source}").body()  # type: ignore[attr-defined]
+def _first(page: Page, site: Served) -> bytes:
+    source = page.get_attribute(".tile img", "src")
+    return page.request.get(f"{site.url}/{source}").body()

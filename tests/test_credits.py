@@ -20,3 +20,7 @@ def test_links_to_the_web_stay_and_those_to_files_become_text() -> None:
 
 def test_html_is_shown_and_not_obeyed() -> None:
     assert "<script>" not in markup_from_markdown("<script>alert(1)</script>")
+
+
+def test_comments_and_pictures_of_the_repository_are_left_out() -> None:
+    assert markup_from_markdown("a <!-- not\nthis --> b ![curve](curve.png)") == "<p>a  b </p>\n"

@@ -5,6 +5,7 @@ Knows nothing of the dialog. HTML in the files is shown, not obeyed.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -13,6 +14,7 @@ from markupsafe import Markup
 
 _ROOT = Path(__file__).parents[2]
 _FILES = ("docs/pocket/README.md", "ATTRIBUTION.md")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
 def credits_markup() -> list[Markup]:
@@ -24,7 +26,7 @@ def credits_markup() -> list[Markup]:
 def markup_from_markdown(text: str) -> Markup:
     """Markdown as HTML. Links stay where they lead to the web; those to other files become text."""
     markdown = MarkdownIt("js-default", {"linkify": False})
-    tokens = markdown.parse(text)
+    tokens = markdown.parse(_COMMENT.sub("", text))
     for token in tokens:
         token.children = _outward(token.children or [])
     return Markup(markdown.renderer.render(tokens, markdown.options, {}))  # escaped by the parser
@@ -33,6 +35,8 @@ def markup_from_markdown(text: str) -> Markup:
 def _outward(tokens: list[Token]) -> list[Token]:
     kept, inward = [], False
     for token in tokens:
+        if token.type == "image":
+            continue  # the card's pictures are the repository's
         if token.type == "link_open":
             inward = not str(token.attrGet("href")).startswith("https://")
             token.attrSet("target", "_blank")
