@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dalle_app.engines.dalle_mini.checkpoint import BUNDLED
@@ -27,12 +27,11 @@ from training.transformer import Transformer, load_transformer
 SHARD_BYTES = 9_800_000  # hubs ask for large-file storage from 10 MB on
 SUMMARY = "Our own small model: everyday things, as emoji artists draw them"
 LICENCE = "Apache-2.0 weights; drawings under MIT, Apache-2.0 and CC-BY-4.0, see ATTRIBUTION.md"
-SAMPLING = {"temperature": 0.8, "top_k": 64, "guidance": 2.0}
+SAMPLING = {"temperature": 0.6, "top_k": 64, "guidance": 2.5}
 PROMPTS = (
-    "a cat", "a red apple", "a castle", "a rocket in space", "three balloons",
-    "a penguin on a light blue background", "pixel art of a mushroom", "a purple octopus",
-    "a 3d render of a cupcake", "a watercolor painting of a sailboat", "a neon sign of a guitar",
-    "an owl at night",
+    "a penguin", "a red apple", "a rocket", "a purple octopus", "a blue car", "a sunflower",
+    "a burger", "a butterfly", "a robot", "a green heart", "a neon sign of a guitar",
+    "a strawberry on a light blue background",
 )  # fmt: skip
 
 
@@ -70,8 +69,8 @@ def write_weights(named: dict[str, Tensor], folder: Path) -> list[dict[str, Any]
     cut, files = shards(named), []
     for number, shard in enumerate(cut, start=1):
         path = folder / f"weights-{number:05d}-of-{len(cut):05d}.safetensors"
-        save_file(shard, path)
-        content = path.read_bytes()
+        content = save(shard)
+        path.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         files.append({"name": path.name, "bytes": len(content), "sha256": digest})
     return files
