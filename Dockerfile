@@ -21,7 +21,6 @@ RUN pip install -r requirements.txt -c constraints.txt
 RUN useradd --uid 1000 --create-home crayon \
     && install --directory --owner crayon /data /models
 COPY LICENSE ATTRIBUTION.md app.py ./
-COPY docs/pocket docs/pocket
 COPY docs/pocket/README.md docs/pocket/
 COPY docs/licences docs/licences
 COPY static static
