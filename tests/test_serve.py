@@ -62,8 +62,8 @@ def test_an_interrupt_ends_it_quietly_even_with_a_page_open(app):
         reader = threading.Thread(target=lambda: list(quietly(page)))
         reader.start()
         app.process.send_signal(signal.SIGINT)
-        assert app.process.wait(timeout=30) == 0
-        reader.join(30)
+        assert app.process.wait(timeout=60) == 0
+        reader.join(60)
     assert app.process.stdout is not None
     assert "Traceback" not in app.process.stdout.read()
 
