@@ -45,6 +45,13 @@ def figures_table(families: dict[str, dict[str, float]]) -> str:
             f"| {_percent(row['ceiling'])} | {_percent(row['chance'])} | {thing} "
             f"| {MEANINGS[family]} |"
         )
+    first = [
+        f"{family} {_percent(row['top1'])} (ceiling {_percent(row['top1_ceiling'])})"
+        for family, row in families.items()
+        if "top1" in row
+    ]
+    if first:
+        lines += ["", f"The judge's very first guess is the asked thing: {', '.join(first)}."]
     return "\n".join(lines)
 
 

@@ -151,6 +151,11 @@ def evaluate(
         if verdict.thing is not None and ceiling.thing is not None:
             figures[family]["thing"] = round(Verdict(verdict.thing).score, 4)
             figures[family]["thing_ceiling"] = round(Verdict(ceiling.thing).score, 4)
+        if family in ("everyday", "rarer"):
+            words = [item.thing for item in own]
+            for key, pictures in (("top1", drawn[places]), ("top1_ceiling", real[places])):
+                first = Verdict(judge.things_match(pictures, words, top=1))
+                figures[family][key] = round(first.score, 4)
         right[family] = verdict.matches.diagonal().tolist()
     return figures, right
 
