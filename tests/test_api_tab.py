@@ -84,6 +84,8 @@ def test_a_refused_key_a_retired_model_and_a_missing_key_are_said_in_words(tab, 
     tab.wait_for_selector(".retirement s:has-text('dall-e-2')")
     assert "try gpt-image-2.6-sunburst" in tab.inner_text(".retirement")
     assert not tab.is_visible("#api-quality")
+    connect(tab, "")
+    tab.wait_for_selector("#api-told .problem:has-text('must read like https://')")
     connect(tab, provider.base("bad-key"), KEY)
     tab.wait_for_selector("#api-told .problem:has-text('does not accept this key')")
 

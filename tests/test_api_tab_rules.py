@@ -16,7 +16,7 @@ from dalle_app.image_models import ImageModel, image_model, newest_model
 from dalle_app.run_store import RunStore
 from dalle_app.settings import Settings
 from dalle_app.studio import Studio
-from dalle_app.ui.api_form import Form, model_label, price_line
+from dalle_app.ui.api_form import Form, form_from_widgets, model_label, price_line
 from dalle_app.ui.connection import Connections
 
 KEY, OWNERS = "sk-canary-1", "sk-owner"
@@ -146,6 +146,19 @@ def test_only_what_the_model_allows_and_would_not_do_anyway_is_sent():
     assert form.options(ImageModel("unheard-of")) == {}
     assert form.request(ImageModel("pocket", sizes=())).size == ""
     assert KEY not in repr(form)
+
+
+def test_empty_boxes_are_empty_and_a_missing_model_is_asked_for():
+    form = form_from_widgets(
+        [None, " gpt-image-2 ", None, None, None, None, None, 100, "other", None, None, None]
+    )
+    assert (form.model, form.number, form.address, form.key, form.limit) == (
+        "gpt-image-2", 1, "", "", None,
+    )  # fmt: skip
+    with pytest.raises(InvalidRequest, match="prompt is empty"):
+        form.request(GPT)
+    with pytest.raises(InvalidRequest, match="No model is chosen"):
+        replace(FORM, model="").request(GPT)
 
 
 def test_the_price_stands_there_before_where_it_is_known():

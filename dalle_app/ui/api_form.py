@@ -5,9 +5,12 @@ Knows no widget and asks no server.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date
+from typing import Any
 
+from dalle_app.errors import InvalidRequest
 from dalle_app.image_models import ImageModel
 from dalle_app.request import ImageRequest, request_from_fields
 from dalle_app.spending import say_dollars
@@ -41,6 +44,8 @@ class Form:
         Raises:
             InvalidRequest: it cannot be.
         """
+        if not self.model:
+            raise InvalidRequest("model", say("no_model"))
         return request_from_fields(
             {
                 "prompt": prompt or self.prompt or "",
@@ -68,6 +73,15 @@ class Form:
         """US dollars for all pictures, None where only the bill tells."""
         one = known.price(self.quality, self.size)
         return None if one is None else one * self.number
+
+
+def form_from_widgets(values: Sequence[Any]) -> Form:
+    """The form from the widgets' values in its order; an empty box may hold None."""
+    given = dict(zip((field.name for field in fields(Form)), values, strict=True))
+    given = {name: "" if value is None else value for name, value in given.items()}
+    model, number, limit = given["model"].strip(), given["number"] or 1, given["limit"]
+    limit = None if limit == "" else limit
+    return Form(**{**given, "model": model, "number": number, "limit": limit})
 
 
 def price_line(form: Form, known: ImageModel, at_openai: bool, spent: float) -> str:

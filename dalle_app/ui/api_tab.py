@@ -19,7 +19,7 @@ from dalle_app.image_models import ImageModel
 from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
 from dalle_app.studio import Studio
-from dalle_app.ui.api_form import Form
+from dalle_app.ui.api_form import Form, form_from_widgets
 from dalle_app.ui.api_widgets import ApiWidgets
 from dalle_app.ui.connection import Connection, Connections, is_from_here
 from dalle_app.ui.easel import Changes, Easel
@@ -252,4 +252,4 @@ class ApiTab:
 def _read(values: tuple[Any, ...]) -> tuple[Form, Listed, View]:
     """What every handler is given: the form's values, the models listed, the view."""
     *form, listed, view = values
-    return Form(*form), listed or {}, view
+    return form_from_widgets(form), listed or {}, view
