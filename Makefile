@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: run test test-slow setup setup-test check clean
+.PHONY: run test test-slow setup setup-test check pocket-data pocket evaluate-pocket clean
 
 run: setup  ## start the app on http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -50,6 +50,26 @@ chromium:  # the browser tests' browser, from Debian
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	} || { echo "The browser tests need chromium, and it could not be installed from here." \
 	  "Install it (Debian: apt-get install chromium) and run make test again."; exit 1; }
+
+pocket-data: setup-test  ## the drawings that pocket learns from, rebuilt from npm packages
+	@command -v npm >/dev/null || { echo "make pocket-data needs npm" \
+	  "(Debian: apt-get install npm)."; exit 1; }
+	cd training && npm install --ignore-scripts --no-audit --no-fund --no-package-lock
+	$(BIN)/python -m training.build_sprites
+
+training/data/sprites.parquet:
+	$(MAKE) pocket-data
+
+pocket: setup-test training/data/sprites.parquet  ## train pocket anew; goes on where it was stopped
+	for stage in drawing tokenizer vqgan tokens transformer export; do \
+	  $(BIN)/python -m training.$$stage || exit 1; \
+	done
+
+training/runs/judge/judge.pt: training/data/sprites.parquet
+	$(BIN)/python -m training.classifiers
+
+evaluate-pocket: setup-test training/runs/judge/judge.pt  ## draw and score the suite; SWEEP=1 tries other samplings
+	$(BIN)/python -m training.evaluate $(if $(SWEEP),--sweep)
 
 clean:  ## forget the environment and caches; keeps data and weights
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
