@@ -107,7 +107,8 @@ class Easel:
             while run := self._next(visitor, view, seen):
                 seen.add(run.id)
                 yield from self._watch_run(run, view)
-                yield {self.recent: recent_markup(self._finished(visitor))}
+                finished = [run for run in self.studio.runs(visitor) if run.over]
+                yield {self.recent: recent_markup(finished)}
             yield {self.stop: gr.update(visible=False)}
         except BaseException:  # the page was closed, or a bug: the next event may watch again
             view.watched = False
@@ -115,9 +116,8 @@ class Easel:
 
     def reload(self, view: View, asker: gr.Request) -> tuple[Run | None, Changes]:
         """What a page that was just opened shows: the visitor's last run, or the empty easel."""
-        visitor = self.visitor(asker)
-        runs = self.studio.runs(visitor)
-        changes: Changes = {self.recent: recent_markup(self._finished(visitor))}
+        runs = self.studio.runs(self.visitor(asker))
+        changes: Changes = {self.recent: recent_markup([run for run in runs if run.over])}
         if not runs:
             return None, changes
         view.seed = str(runs[0].request.seed)
@@ -205,9 +205,6 @@ class Easel:
             self.grid: tiles_markup(run) if run.over else preview_markup(run),
             self.problem: problem_markup(""),
         }
-
-    def _finished(self, visitor: str) -> list[Run]:
-        return [run for run in self.studio.runs(visitor) if run.over]
 
     def _run(self, run_id: str) -> Run:
         run = self.studio.run(run_id)
