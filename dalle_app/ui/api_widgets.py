@@ -116,6 +116,7 @@ class ApiWidgets:
         with gr.Row(elem_classes="prompt-row"):
             self.prompt = gr.Textbox(
                 label=say("prompt"),
+                placeholder=say("api_placeholder"),
                 lines=1,
                 max_lines=6,
                 container=False,
