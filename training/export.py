@@ -26,7 +26,7 @@ from training.transformer import Transformer, load_transformer
 
 SHARD_BYTES = 9_800_000  # hubs ask for large-file storage from 10 MB on
 SUMMARY = "Our own small model: everyday things, as emoji artists draw them"
-LICENCE = "Apache-2.0 weights; drawings under MIT, Apache-2.0 and CC-BY-4.0, see ATTRIBUTION.md"
+LICENCE = "MIT; learnt from drawings under MIT, Apache-2.0 and CC-BY-4.0, see ATTRIBUTION.md"
 SAMPLING = {"temperature": 0.6, "top_k": 64, "guidance": 2.5}
 PROMPTS = (
     "a penguin", "a red apple", "a rocket", "a purple octopus", "a blue car", "a sunflower",
