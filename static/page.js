@@ -157,6 +157,10 @@ mendWidgets.groups = 0;
 new MutationObserver(() => {
   announce();
   mendWidgets();
-}).observe(document.body, { childList: true, subtree: true, attributeFilter: ["name"] });
+}).observe(document.body, {
+  childList: true,
+  subtree: true,
+  attributeFilter: ["name", "data-announce"], // Gradio changes its HTML in place
+});
 keepTheme();
 rotatePlaceholder();

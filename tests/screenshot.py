@@ -1,4 +1,4 @@
-"""Take the README's picture of the page: `python tests/screenshot.py`.
+"""Take the README's picture of the page: `PYTHONPATH=. python tests/screenshot.py`.
 
 Serves the app with the shipped pocket on a free port, draws, and saves `static/screenshot.png`.
 """
@@ -27,7 +27,7 @@ def take(prompt: str, seed: str, target: Path) -> None:
         settings = Settings(data_dir=Path(folder))
         with serve([LocalEngine(settings)], settings) as served:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=SWITCHES)
-            page = browser.new_page(viewport={"width": 900, "height": 1180})
+            page = browser.new_page(viewport={"width": 900, "height": 1290})
             page.goto(served.url)
             page.wait_for_selector(".recent", state="attached")
             page.locator("#seed input").press_sequentially(seed)
@@ -42,8 +42,8 @@ def take(prompt: str, seed: str, target: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompt", default="a blue harp")
-    parser.add_argument("--seed", default="6")
+    parser.add_argument("--prompt", default="a red fox")
+    parser.add_argument("--seed", default="1")
     parser.add_argument("--target", type=Path, default=TARGET)
     given = parser.parse_args()
     take(given.prompt, given.seed, given.target)

@@ -27,7 +27,7 @@ new MutationObserver(() => {
   const board = document.querySelector('.board-preview[role=img]');
   const sheet = board?.style.getPropertyValue('--sheet');
   if (sheet && sheet !== window.previews.at(-1)) window.previews.push(sheet);
-}).observe(document.body, { childList: true, subtree: true });
+}).observe(document.body, { childList: true, subtree: true, attributeFilter: ["style"] });
 """
 
 
