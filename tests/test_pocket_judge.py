@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 from random_checkpoint import write_pocket_like
 
-from dalle_app.engines.dalle_mini.checkpoint import Sampling, read_checkpoint
+from dalle_app.engines.dalle_mini.checkpoint import BUNDLED, Sampling, read_checkpoint
 from dalle_app.engines.dalle_mini.device import Device
 from dalle_app.engines.dalle_mini.model import load_model
 from training import build_sprites, card, classifiers, measures, sheets
@@ -238,6 +238,13 @@ def test_the_committed_evaluation_is_complete():
     assert settings["seed"] == 0
     assert settings["pictures_per_prompt"] == 1
     assert {"sampling", "weights", "device", "versions", "judge", "date"} <= settings.keys()
+
+
+def test_the_committed_figures_are_of_the_shipped_weights_and_sampling():
+    settings = json.loads(EVALUATION_FILE.read_text(encoding="utf-8"))["settings"]
+    shipped = json.loads((BUNDLED / "pocket" / "checkpoint.json").read_text(encoding="utf-8"))
+    assert settings["weights"] == {file["name"]: file["sha256"] for file in shipped["files"]}
+    assert settings["sampling"] == shipped["sampling"]
 
 
 def test_the_card_shows_the_committed_figures(tmp_path: Path):

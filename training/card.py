@@ -17,6 +17,8 @@ MEANINGS = {
     "unseen": "a thing in a colour that no caption joined: thing in the top five and colour right",
 }
 
+SAMPLING = {"temperature": "temperature", "top_k": "top-k", "guidance": "guidance"}
+
 
 def write_card(record: dict[str, Any], path: Path) -> None:
     """Put the tables of an evaluation into a card that has the marks; else raise ValueError."""
@@ -74,16 +76,12 @@ def settings_list(settings: dict[str, Any]) -> str:
 
 def sweep_table(rows: list[dict[str, float]]) -> str:
     """A row a sampling, best first."""
-    lines = [
-        "| temperature | top-k | guidance | everyday | colour | background | mean |",
-        "|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {row['temperature']} | {row['top_k']} | {row['guidance']} "
-        f"| {_percent(row['everyday'])} | {_percent(row['colour'])} "
-        f"| {_percent(row['background'])} | {_percent(row['mean'])} |"
-        for row in rows
-    ]
+    scores = [key for key in rows[0] if key not in SAMPLING]
+    lines = [f"| {' | '.join([*SAMPLING.values(), *scores])} |"]
+    lines.append("|" + "--:|" * (len(SAMPLING) + len(scores)))
+    for row in rows:
+        cells = [str(row[key]) for key in SAMPLING] + [_percent(row[key]) for key in scores]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -36,8 +36,9 @@ CARD = Path("docs/pocket/README.md")
 SEED, SWEEP_SEED = 0, 1  # the sweep must not choose by the pictures that are scored
 BATCH = 75  # pictures drawn at once; a picture is the same in any batch
 SHOWN = 256
-SWEEP_EVERY = {"everyday": 5, "colour": 4, "background": 4}
-TEMPERATURES, TOP_KS, GUIDANCES = (0.3, 0.6, 0.9), (16, 128), (1.5, 2.5, 4.0)
+# Families that are not saturated, and every which item of them; 400 prompts.
+SWEEP_EVERY = {"everyday": 3, "rarer": 2, "style": 1, "count": 1, "unseen": 1}
+TEMPERATURES, TOP_KS, GUIDANCES = (0.5, 0.7, 0.9), (16, 128), (1.5, 2.0, 2.5)
 
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.bool_]
