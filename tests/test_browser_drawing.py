@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 from browser_fixtures import OpenPage, draw, wait_for_pictures
 from PIL import Image
@@ -17,6 +18,7 @@ from serving import Served, serve
 from squares import Squares
 
 from dalle_app.engines.dalle_mini.engine import LocalEngine
+from dalle_app.grid import PAPER
 from dalle_app.recipe import recipe_from_png
 from dalle_app.settings import Settings
 
@@ -225,9 +227,8 @@ def _drawn_share(sheet: str) -> float:
     """Share of a preview's pixels that differ from the page's paper."""
     data = base64.b64decode(sheet.split("base64,")[1].split('"')[0])
     with Image.open(io.BytesIO(data)) as picture:
-        pixels = picture.convert("RGB").getdata()
-        drawn = sum(abs(r - 255) + abs(g - 249) + abs(b - 240) > 12 for r, g, b in pixels)
-        return drawn / len(pixels)
+        distance = np.abs(np.asarray(picture.convert("RGB"), int) - PAPER).sum(axis=2)
+        return float((distance > 12).mean())
 
 
 def _first(page: Page, site: Served) -> bytes:

@@ -36,7 +36,7 @@ def test_axe_finds_no_serious_fault_before_and_after_drawing(
     assert _serious_faults(page) == []
     draw(page, "a blue harp")
     wait_for_pictures(page, "a blue harp", 9)
-    page.click("text=More")
+    page.click(".folds button:has-text('More')")
     page.wait_for_selector("#guidance")
     assert _serious_faults(page) == []
     page.click("[role=tab] >> text=API")
@@ -132,7 +132,7 @@ def test_the_theme_can_be_turned_and_stays(squares_site: Served, open_page: Open
 
 def test_more_is_remembered_by_the_browser(squares_site: Served, open_page: OpenPage) -> None:
     page = open_page(squares_site.url)
-    page.click("text=More")
+    page.click(".folds button:has-text('More')")
     page.wait_for_selector("#guidance input")
     with page.expect_response(lambda answer: '"3.5"' in (answer.request.post_data or "")):
         page.locator("#guidance input").press_sequentially("3.5")

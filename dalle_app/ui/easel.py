@@ -186,18 +186,21 @@ class Easel:
 
     def _watch_run(self, run: Run, view: View) -> Iterator[Changes]:
         """The run as it is drawn, then as it ended, unless `view` is at another one."""
-        shown: object = None
+        said, shown = "", run.snapshot.images if run.snapshot else ()
         if not view.run:
             yield {self.grid: preview_markup(run), self.stop: gr.update(visible=True)}
         for snapshot in run.follow():
-            waiting = len(self.studio.live(run.visitor)) - 1
-            changes = {self.status: status_markup(status_of_run(run, waiting))}
-            if snapshot.images and snapshot.images is not shown and not view.run:
+            changes: Changes = {}
+            status = status_markup(status_of_run(run, len(self.studio.live(run.visitor)) - 1))
+            if status != said:
+                said = changes[self.status] = status
+            if snapshot.images is not shown and not view.run:
                 shown = snapshot.images
                 changes[self.grid] = preview_markup(run)
-            yield changes
-        status = {self.status: status_markup(status_of_run(run))}
-        yield status if view.run else self._show(run)
+            if changes:
+                yield changes
+        ended = {self.status: status_markup(status_of_run(run))}
+        yield ended if view.run else self._show(run)
 
     def _show(self, run: Run) -> Changes:
         return {
