@@ -21,6 +21,7 @@ from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.grid import PAPER
 from dalle_app.recipe import recipe_from_png
 from dalle_app.settings import Settings
+from dalle_app.ui.examples import examples
 
 # Keeps every preview that the page shows: those between two looks of a test too.
 WATCH_PREVIEWS = """
@@ -191,6 +192,27 @@ def test_a_style_is_part_of_what_the_model_reads(site: Served, open_page: OpenPa
     page.check(".chips input[value=mosaic]", force=True)
     draw(page, "a fox")
     wait_for_pictures(page, "a mosaic of a fox", 9)
+
+
+def test_a_first_visitor_is_shown_examples_and_a_click_draws_one(
+    site: Served, open_page: OpenPage
+) -> None:
+    page = open_page(site.url)
+    assert page.locator(".examples img").count() == 4
+    page.click(".examples button >> nth=1")
+    chosen = examples()[1].request
+    wait_for_pictures(page, chosen.prompt, 9)
+    assert page.input_value("#prompt textarea") == chosen.prompt
+    assert page.input_value("#seed input") == str(chosen.seed)
+    page.wait_for_function("document.querySelectorAll('.recent li').length === 1")
+
+
+def test_a_screen_reader_is_told_the_end(site: Served, open_page: OpenPage) -> None:
+    page = open_page(site.url)
+    draw(page, "a blue harp")
+    page.wait_for_function(
+        "document.querySelector('#announcer').textContent === '9 pictures, done.'"
+    )
 
 
 def test_keyboard_alone_draws_looks_and_leaves(site: Served, open_page: OpenPage) -> None:
