@@ -14,6 +14,8 @@ from squares import Squares
 
 from dalle_app.settings import Settings
 
+MORE = "crayonbox:more"  # where the browser keeps what stands in “More”
+
 
 @pytest.fixture
 def squares() -> Squares:
@@ -134,8 +136,10 @@ def test_more_is_remembered_by_the_browser(squares_site: Served, open_page: Open
     page = open_page(squares_site.url)
     page.click(".folds button:has-text('More')")
     page.wait_for_selector("#guidance input")
-    with page.expect_response(lambda answer: '"3.5"' in (answer.request.post_data or "")):
-        page.locator("#guidance input").press_sequentially("3.5")
+    kept = page.evaluate(f"localStorage.getItem('{MORE}')")
+    page.fill("#guidance input", "3.5")
+    page.press("#guidance input", "Tab")
+    page.wait_for_function(f"(kept) => localStorage.getItem('{MORE}') !== kept", arg=kept)
     page.reload()
     page.wait_for_selector("#guidance")
     assert page.input_value("#guidance input") == "3.5"

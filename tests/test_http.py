@@ -41,7 +41,7 @@ OPEN = [
     r"/gradio_api/(startup-events|heartbeat/\{session_hash\}|reset/?|cancel)",
     # Gradio's queue: the page's clicks, each of which the studio limits
     r"/gradio_api/queue/(join|data|status)",
-    r"/gradio_api/(api|run)/\{api_name\}/?",  # past the queue: answers 404, see below
+    r"/gradio_api/(api|run)/\{api_name\}/?",  # past the queue: what returns at once, see below
     r"/gradio_api/component_server/?",
     # Gradio's files: only what it has put into its own cache, and the parts of its components
     r"/gradio_api/(file|custom_component|stream)[=/].*",
@@ -105,10 +105,12 @@ def test_no_route_fails_or_shows_a_traceback_to_a_stranger(site, http):
             assert answer.headers["content-security-policy"]
 
 
-def test_the_way_around_the_queue_is_closed(http):
+def test_the_way_around_the_queue_is_closed_for_what_goes_on(http):
     for way in ("run", "api"):
-        answer = http.post(f"/gradio_api/{way}/draw", json={"data": []})
+        answer = http.post(f"/gradio_api/{way}/watch", json={"data": [None]})
         assert answer.status_code == 404
+        broken = http.post(f"/gradio_api/{way}/draw", json={"data": []})
+        assert broken.json() == {"error": None}  # and no traceback
 
 
 def test_deep_links_are_closed_because_they_publish_what_is_typed(http):

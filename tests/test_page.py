@@ -109,6 +109,14 @@ def test_the_api_tab_has_no_public_event_because_a_key_is_among_its_inputs(site:
     assert set(public) == {"draw", "watch"}
 
 
+def test_only_what_goes_on_is_queued_because_gradio_may_lose_what_is_queued(site: Served) -> None:
+    config = httpx.get(f"{site.url}/config").json()
+    backed = [dependency for dependency in config["dependencies"] if dependency["backend_fn"]]
+    assert len(backed) > 10
+    for dependency in backed:
+        assert dependency["queue"] == dependency["types"]["generator"], dependency["api_name"]
+
+
 def _named(values: tuple[Any, ...]) -> dict[str, str]:
     texts = [value.get("value", "") if isinstance(value, dict) else value for value in values]
     return dict(zip(NAMES, (text or "" for text in texts), strict=True))

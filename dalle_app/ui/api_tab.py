@@ -45,22 +45,21 @@ class ApiTab:
         self.widgets = ApiWidgets(self.connections, settings, self.easel)
 
     def wire(self, page: gr.Blocks) -> None:
-        """Connect the widgets with the studio."""
+        """Connect the widgets with the studio; `LocalTab.wire` says why so little is queued."""
         easel, widgets = self.easel, self.widgets
         values = [*widgets.form, self.listed, easel.view]
         fitting = [widgets.model, *widgets.fitted]
 
         def drawing(event: Callable[..., Any], handler: Callable[..., Changes]) -> None:
             shown = [widgets.prompt, *fitting, *easel.parts]
+            settled = [widgets.folding, widgets.price, easel.problem]
+            often: dict[str, Any] = {"trigger_mode": "multiple", **_QUIET}
             event(
-                easel.guarded(handler), values, shown, trigger_mode="multiple", **_QUIET
+                easel.guarded(handler), values, shown, queue=False, **often
             ).then(
-                easel.watch, [easel.view], easel.parts, trigger_mode="multiple", **_QUIET
+                easel.watch, [easel.view], easel.parts, **often
             ).then(
-                easel.guarded(self.settle),
-                values,
-                [widgets.folding, widgets.price, easel.problem],
-                **_QUIET,
+                easel.guarded(self.settle), values, settled, queue=False, **often
             )  # fmt: skip
 
         drawing(widgets.draw.click, self.start)

@@ -97,7 +97,9 @@ class ModelsFold:
             api_visibility="private",
             concurrency_limit=1,
         )
-        self.stop.click(self.rest, None, parts, cancels=[fetching], api_visibility="private")
+        self.stop.click(
+            self.rest, None, parts, queue=False, cancels=[fetching], api_visibility="private"
+        )
 
     def follow(self, name: str, asker: gr.Request) -> Iterator[Changes]:
         """Fetch a model and show how far it is; in the end, that it can be chosen."""

@@ -136,7 +136,11 @@ class LocalTab:
         ]  # fmt: skip
 
     def wire(self, page: gr.Blocks) -> None:
-        """Connect the widgets with the studio."""
+        """Connect the widgets with the studio.
+
+        Watching alone goes through Gradio's queue: what is queued while the page's event stream is
+        being closed is never heard of again (gradio 6.31's browser client).
+        """
         easel = self.easel
         outputs = [*self.widgets, *easel.parts]
         guarded = easel.guarded
@@ -157,6 +161,7 @@ class LocalTab:
             guarded(self.start),
             [*self.widgets, easel.view],
             outputs,
+            queue=False,
             show_progress="hidden",
             trigger_mode="multiple",
             api_name="draw",
@@ -167,6 +172,7 @@ class LocalTab:
                 guarded(self.pick),
                 [easel.view],
                 outputs,
+                queue=False,
                 show_progress="hidden",
                 trigger_mode="multiple",
                 api_visibility="private",
@@ -176,6 +182,7 @@ class LocalTab:
             guarded(self.open),
             [self.remembered, easel.view],
             [*outputs, self.more],
+            queue=False,
             show_progress="hidden",
             api_visibility="private",
         )
@@ -186,13 +193,10 @@ class LocalTab:
         self._wire_seed()
         gr.on(
             [event for box in self.numbers.values() for event in (box.input, box.blur)],
-            _remember,
+            None,
             list(self.numbers.values()),
             self.remembered,
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
+            js="(...more) => [more]",
         )
 
     def start(
@@ -292,8 +296,3 @@ class LocalTab:
         """The dice empties the box; typing a seed pins it. Both without asking the server."""
         self.dice.click(None, None, [self.seed, self.pin], js="() => ['', false]")
         self.seed.input(None, self.seed, self.pin, js="(text) => [text.trim() !== '']")
-
-
-def _remember(temperature: str, top_k: str, guidance: str, negative_prompt: str) -> list[str]:
-    """What the browser keeps of “More”, in the order of `_MORE`."""
-    return [temperature, top_k, guidance, negative_prompt]
