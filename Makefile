@@ -51,7 +51,7 @@ chromium:  # the browser tests' browser, from Debian
 	} || { echo "The browser tests need chromium, and it could not be installed from here." \
 	  "Install it (Debian: apt-get install chromium) and run make test again."; exit 1; }
 
-pocket-data: setup-test  ## the drawings that pocket learns from, rebuilt from npm packages
+pocket-data: $(VENV)/.test  ## the drawings that pocket learns from, rebuilt from npm packages
 	@command -v npm >/dev/null || { echo "make pocket-data needs npm" \
 	  "(Debian: apt-get install npm)."; exit 1; }
 	cd training && npm install --ignore-scripts --no-audit --no-fund --no-package-lock
@@ -60,7 +60,7 @@ pocket-data: setup-test  ## the drawings that pocket learns from, rebuilt from n
 training/data/sprites.parquet:
 	$(MAKE) pocket-data
 
-pocket: setup-test training/data/sprites.parquet  ## train pocket anew; goes on where it was stopped
+pocket: $(VENV)/.test training/data/sprites.parquet  ## train pocket anew; goes on where it was stopped
 	for stage in drawing tokenizer vqgan tokens transformer export; do \
 	  $(BIN)/python -m training.$$stage || exit 1; \
 	done
@@ -68,7 +68,7 @@ pocket: setup-test training/data/sprites.parquet  ## train pocket anew; goes on 
 training/runs/judge/judge.pt: training/data/sprites.parquet
 	$(BIN)/python -m training.classifiers
 
-evaluate-pocket: setup-test training/runs/judge/judge.pt  ## draw and score the suite; SWEEP=1 tries other samplings
+evaluate-pocket: $(VENV)/.test training/runs/judge/judge.pt  ## draw and score the suite; SWEEP=1 tries other samplings
 	$(BIN)/python -m training.evaluate $(if $(SWEEP),--sweep)
 
 clean:  ## forget the environment and caches; keeps data and weights

@@ -1,7 +1,11 @@
-"""Every stage of training, a few steps each, on a dozen drawings made here; then a picture."""
+"""Every stage of `make pocket`, a few steps each, on a dozen drawings made here; then a picture."""
 
+import importlib
 import io
 import json
+import re
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from dalle_app.engines.dalle_mini.checkpoint import read_checkpoint
+from dalle_app.engines.dalle_mini.checkpoint import BUNDLED, read_checkpoint
 from dalle_app.engines.dalle_mini.decoder import Row
 from dalle_app.engines.dalle_mini.device import Device
 from dalle_app.engines.dalle_mini.model import Model, load_model
@@ -32,8 +36,8 @@ VQGAN_SIZES = {
     "heads": 4,
 }  # fmt: skip
 TRANSFORMER_SIZES = {
-    "text_vocab": 300, "text_length": 32, "codes": 32, "encoder_layers": 1, "decoder_layers": 2,
-    "width": 32, "heads": 4, "glu_width": 32,
+    "text_vocab": tokenizer.VOCABULARY, "text_length": 32, "codes": 32, "encoder_layers": 1,
+    "decoder_layers": 2, "width": 32, "heads": 4, "glu_width": 32,
 }  # fmt: skip
 
 
@@ -68,29 +72,40 @@ def sprites(parquet: Path) -> list[Sprite]:
     return load_sprites(parquet)
 
 
+def stages_of_make_pocket() -> list[str]:
+    makefile = Path(__file__).parents[1] / "Makefile"
+    loop = re.search(r"for stage in (.+?); do", makefile.read_text(encoding="utf-8"))
+    assert loop
+    return loop[1].split()
+
+
 @pytest.fixture(scope="module")
-def trained(
-    parquet: Path, sprites: list[Sprite], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """All stages, in order: folders by the name of what lies in them."""
+def trained(parquet: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The commands of `make pocket`, in its order: folders by the name of what lies in them."""
     root = tmp_path_factory.mktemp("pocket")
     at = {name: root / name for name in ("data", "tokenizer", "vqgan", "transformer", "pocket")}
-    at["data"].mkdir()
-    composer, drawer = Composer(sprites), drawing.Drawer(load_pixels(parquet))
-    for number in range(2):
-        drawing.draw_shard(composer, drawer, at["data"], number, size=24)
-    lines = tokenizer.captions(sprites, 200, np.random.default_rng(0))
-    tokenizer.train(lines, at["tokenizer"], size=TRANSFORMER_SIZES["text_vocab"])
-    torch.manual_seed(0)
-    vqgan.train(at["data"], RunFolder(at["vqgan"]), VQGAN_SIZES, steps=4, batch=4, rate=1e-3)
-    model = load_tokenizer(at["vqgan"])
-    reader = tokens.text_reader(at["tokenizer"], TRANSFORMER_SIZES["text_vocab"])
-    for pictures in sorted(at["data"].glob("pictures-*.npy")):
-        tokens.encode_shard(model, reader, pictures)
-    data = tokens.TokenData.load(at["data"])
-    run = RunFolder(at["transformer"])
-    transformer.train(data, run, TRANSFORMER_SIZES, steps=3, batch=8, rate=1e-3)
-    export.export(at["vqgan"], at["transformer"], at["tokenizer"], sprites, at["pocket"])
+    data, sprites = ["--data", at["data"]], ["--sprites", parquet]
+    texts, pictures = ["--tokenizer", at["tokenizer"]], ["--vqgan", at["vqgan"]]
+    options = {
+        "drawing": [*sprites, *data, "--shards", 2, "--size", 24],
+        "tokenizer": [*sprites, "--run", at["tokenizer"]],
+        "vqgan": [*data, "--run", at["vqgan"], "--steps", 4, "--batch", 4],
+        "tokens": [*data, *pictures, *texts],
+        "transformer": [*data, "--run", at["transformer"], "--steps", 3, "--batch", 8],
+        "export": [
+            *sprites, *pictures, *texts, "--transformer", at["transformer"], "--out", at["pocket"],
+        ],
+    }  # fmt: skip
+    handler = signal.getsignal(signal.SIGTERM)  # the long stages set their own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer, "COMPOSITIONS", 200)
+        patch.setattr(vqgan, "SIZES", VQGAN_SIZES)
+        patch.setattr(transformer, "SIZES", TRANSFORMER_SIZES)
+        for stage in stages_of_make_pocket():
+            patch.setattr(sys, "argv", [stage, *map(str, options.pop(stage))])
+            importlib.import_module(f"training.{stage}").main()
+    signal.signal(signal.SIGTERM, handler)
+    assert not options
     return at
 
 
@@ -109,6 +124,12 @@ def test_what_was_trained_draws_a_picture_in_the_engine(model: Model) -> None:
     (picture,) = model.painter.paint(drawn)
     assert picture.size == (256, 256)
     assert np.asarray(picture).std() > 0
+
+
+def test_the_commands_defaults_describe_the_shipped_checkpoint(tmp_path: Path) -> None:
+    shipped = json.loads((BUNDLED / "pocket" / "checkpoint.json").read_text(encoding="utf-8"))
+    del shipped["files"]
+    assert export.description(vqgan.SIZES, transformer.SIZES, tmp_path) == shipped
 
 
 def test_the_exported_weights_are_the_trained_averages_in_half_precision(
@@ -215,6 +236,7 @@ def test_a_repainted_drawing_has_the_colour(parquet: Path, colour: str) -> None:
 @pytest.mark.parametrize(
     ("load", "stage"),
     [
+        (tokens.text_reader, "training.tokenizer"),
         (load_tokenizer, "training.vqgan"),
         (transformer.load_transformer, "training.transformer"),
         (tokens.TokenData.load, "training.tokens"),
@@ -222,7 +244,21 @@ def test_a_repainted_drawing_has_the_colour(parquet: Path, colour: str) -> None:
 )
 def test_a_missing_stage_is_named(load: Callable[[Path], Any], stage: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=stage):
-        load(tmp_path)
+        load(tmp_path / "nothing")
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_pictures_for_a_batch_are_refused(trained: dict[str, Path]) -> None:
+    data = tokens.TokenData.load(trained["data"])
+    with pytest.raises(SystemExit, match="48 pictures are too few for a batch of 49"):
+        next(data.batches(49, 0.1, np.random.default_rng(0)))
+
+
+def test_a_curve_of_what_was_not_logged_is_refused(trained: dict[str, Path]) -> None:
+    with pytest.raises(SystemExit, match="It has: step, codes, pixels"):
+        curves.draw(trained["vqgan"], "loss")
+    with pytest.raises(SystemExit, match="It has: nothing"):
+        curves.draw(trained["data"], "loss")
 
 
 def test_shards_stay_below_ten_megabytes_and_lose_nothing() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.compositions import SET_STYLES, Composition, Figure
+from training.compositions import SET_STYLES, Composition, Figure, in_rows
 from training.holdout import things
 from training.sprites import Sprite
 from training.suite import Item
@@ -53,9 +53,9 @@ class Answers:
                 "ground", (figure,), (item.prompt,), ground=item.attribute, seed=seed
             )
         if item.family == "count":
-            return Composition(
-                "counted", _several(drawings, item.count, rng), (item.prompt,), seed=seed
-            )
+            sprite = drawings[rng.integers(len(drawings))].row
+            figures = in_rows(sprite, ROWS[item.count])
+            return Composition("counted", figures, (item.prompt,), seed=seed)
         figure = _whole(drawings, rng, colour=item.attribute or None)
         return Composition("plain", (figure,), (item.prompt,), seed=seed)
 
@@ -64,19 +64,3 @@ def _whole(
     drawings: list[Sprite], rng: np.random.Generator, size: float = 0.95, colour: str | None = None
 ) -> Figure:
     return Figure(drawings[rng.integers(len(drawings))].row, size=size, colour=colour)
-
-
-def _several(drawings: list[Sprite], count: int, rng: np.random.Generator) -> tuple[Figure, ...]:
-    """The same drawing in rows that stay apart."""
-    sprite, rows = drawings[rng.integers(len(drawings))], ROWS[count]
-    cell = 1 / max(*rows, len(rows))
-    return tuple(
-        Figure(
-            sprite.row,
-            x=0.5 + (column - (across - 1) / 2) * cell,
-            y=0.5 + (row - (len(rows) - 1) / 2) * cell,
-            size=0.95 * cell,
-        )
-        for row, across in enumerate(rows)
-        for column in range(across)
-    )

@@ -20,6 +20,7 @@ import resvg_py
 from PIL import Image
 from tqdm import tqdm
 
+from training import DATA
 from training.concepts import Concepts, code_key, load, read_json
 
 HERE = Path(__file__).parent
@@ -202,7 +203,7 @@ def main() -> None:
     parser.add_argument(
         "--npm", type=Path, default=HERE / "node_modules", help="node_modules folder"
     )
-    parser.add_argument("--data", type=Path, default=HERE / "data", help="where the parquet goes")
+    parser.add_argument("--data", type=Path, default=DATA, help="where the parquet goes")
     options = parser.parse_args()
     if not (options.npm / "emojibase-data").is_dir():
         raise SystemExit(

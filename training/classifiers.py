@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import trange
 
+from training import DATA, RUNS
 from training.answers import LINE_ART
 from training.augmentation import varied
 from training.compositions import SET_STYLES, Composition, Figure
@@ -25,7 +26,7 @@ from training.patches import PatchClassifier, fit, from_state, learn_dictionary
 from training.sprites import Sprite, load_pixels, load_sprites
 from training.suite import STYLES
 
-RUN = Path("training/runs/judge")
+RUN = RUNS / "judge"
 # Drawn by other hands than the rest, and covering nearly everything: what the judge never sees.
 UNSEEN_SETS = ("twemoji", "emojitwo")
 THING_PIXELS, STYLE_PIXELS = 64, 128
@@ -149,7 +150,8 @@ class Judge:
         """bool [n, m]: whether word j is among the `top` best names of picture i of n."""
         numbers = np.asarray([thing_words().index(word) for word in words])
         best = np.argsort(-scores_of(self.thing, pictures, THING_PIXELS), axis=1)[:, :top]
-        return (best[:, None, :] == numbers[None, :, None]).any(axis=2)
+        found: npt.NDArray[np.bool_] = (best[:, None, :] == numbers[None, :, None]).any(axis=2)
+        return found
 
     def styles_match(self, pictures: Pixels, styles: list[str]) -> npt.NDArray[np.bool_]:
         """bool [n, m]: whether style j is the best name for how picture i is drawn."""
@@ -203,7 +205,7 @@ def train_judge(
 def main() -> None:
     """Train the judge, once, into a git-ignored folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("training/data"))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--run", type=Path, default=RUN)
     parser.add_argument("--variations", type=int, default=9)
     parser.add_argument("--each", type=int, default=120)

@@ -5,7 +5,7 @@ through them for combinations that `training.holdout` keeps from pocket.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -249,21 +249,11 @@ class Composer:
             2: (2,), 3: (3,) if rng.random() < 0.4 else (1, 2), 4: (2, 2),
             5: (2, 3) if rng.random() < 0.5 else (3, 2), 6: (3, 3),
         }[count]  # fmt: skip
-        cell = 1 / max(*rows, len(rows))
-        figures = tuple(
-            Figure(
-                sprite.row,
-                x=0.5 + (column - (across - 1) / 2) * cell,
-                y=0.5 + (row - (len(rows) - 1) / 2) * cell,
-                size=0.95 * cell,
-            )
-            for row, across in enumerate(rows)
-            for column in range(across)
-        )
+        figures = in_rows(sprite.row, rows)
         colours = [c for c in COLOURS if c != "white" and not is_held_out(word, c)]
         if rng.random() < 0.15:
             colour = _pick(rng, colours)
-            painted = tuple(Figure(sprite.row, f.x, f.y, f.size, colour) for f in figures)
+            painted = tuple(replace(figure, colour=colour) for figure in figures)
             captions = (counted(word, colour, count),)
             return Composition("counted", painted, captions, ((word, colour),))
         return Composition("counted", figures, (counted(word, count=count),))
@@ -277,6 +267,21 @@ class Composer:
         )
         a, b = counted(left[0]), counted(right[0])
         return Composition("pair", figures, (f"{a} and {b}", f"{a} next to {b}"))
+
+
+def in_rows(sprite: int, rows: tuple[int, ...]) -> tuple[Figure, ...]:
+    """The same drawing several times, apart from each other: (1, 2) is one above two."""
+    cell = 1 / max(*rows, len(rows))
+    return tuple(
+        Figure(
+            sprite,
+            x=0.5 + (column - (across - 1) / 2) * cell,
+            y=0.5 + (row - (len(rows) - 1) / 2) * cell,
+            size=0.95 * cell,
+        )
+        for row, across in enumerate(rows)
+        for column in range(across)
+    )
 
 
 def _on_ground(body: str, ground: str) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from matplotlib.figure import Figure
 
 def draw(run: Path, value: str) -> Path:
     """Write <run>/<value>.png: the logged values, thin, and their moving mean. -> its path."""
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    log = run / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     points = [(line["step"], line[value]) for line in lines if value in line]
     if not points:
-        raise SystemExit(f"{run}/log.jsonl has no {value!r} yet. It has: {', '.join(lines[-1])}.")
+        known = ", ".join(dict.fromkeys(name for line in lines for name in line)) or "nothing"
+        raise SystemExit(f"{log} has no {value!r} yet. It has: {known}.")
     steps, values = np.array(points).T
     width = max(1, len(values) // 40)
     smooth = np.convolve(values, np.ones(width) / width, mode="valid")

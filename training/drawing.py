@@ -1,6 +1,6 @@
 """Draws compositions and caches them, shard by shard: pictures-*.npy beside compositions-*.jsonl.
 
-    python -m training.drawing --shards 30
+    python -m training.drawing
 
 It does not know models or tokens. Shards that exist are kept, so a broken run goes on.
 """
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from training import filters, scenes
+from training import DATA, filters, scenes
 from training.compositions import BACKGROUNDS, COLOURS, Composer, Composition, Figure
 from training.sprites import PIXELS, SPRITES, load_pixels, load_sprites
 
-SHARD = 5000
+SHARDS, SHARD = 25, 5000  # 125,000 pictures: what the shipped weights learnt from
 RGB = tuple[int, int, int]
+WHITE = (255, 255, 255)
 
 
 class Drawer:
@@ -40,12 +41,10 @@ class Drawer:
         if composition.scene:
             picture = scenes.paint(composition.scene, rng).convert("RGBA")
         else:
-            picture = Image.new("RGBA", (PIXELS, PIXELS), self._ground(composition.ground))
+            ground = BACKGROUNDS[composition.ground] if composition.ground else WHITE
+            picture = Image.new("RGBA", (PIXELS, PIXELS), ground)
         picture.alpha_composite(figures)
         return np.asarray(picture.convert("RGB"))
-
-    def _ground(self, name: str | None) -> RGB:
-        return BACKGROUNDS[name] if name else (255, 255, 255)
 
     def _placed(self, figure: Figure) -> tuple[Image.Image, tuple[int, int]]:
         pixels = self.sprites[figure.sprite]
@@ -118,14 +117,14 @@ def main() -> None:
     """Read the command line and draw what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--sprites", type=Path, default=SPRITES)
-    parser.add_argument("--data", type=Path, default=SPRITES.parent)
-    parser.add_argument("--shards", type=int, default=30)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--shards", type=int, default=SHARDS)
     parser.add_argument("--first", type=int, default=0, help="so that processes can share the work")
     parser.add_argument("--size", type=int, default=SHARD, help="pictures in a shard")
-    parser.add_argument("--limit", type=int, help="use only the first drawings")
     options = parser.parse_args()
-    composer = Composer(load_sprites(options.sprites, options.limit))
-    drawer = Drawer(load_pixels(options.sprites, options.limit))
+    options.data.mkdir(parents=True, exist_ok=True)
+    composer = Composer(load_sprites(options.sprites))
+    drawer = Drawer(load_pixels(options.sprites))
     for number in tqdm(range(options.first, options.first + options.shards), unit="shard"):
         draw_shard(composer, drawer, options.data, number, options.size)
 

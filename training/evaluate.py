@@ -22,7 +22,7 @@ from dalle_app.engines.dalle_mini.checkpoint import BUNDLED, Sampling, read_chec
 from dalle_app.engines.dalle_mini.decoder import Row
 from dalle_app.engines.dalle_mini.device import choose_device
 from dalle_app.engines.dalle_mini.model import Model, load_model
-from training import sheets
+from training import DATA, sheets
 from training.answers import Answers
 from training.card import write_card
 from training.classifiers import RUN, Judge, load_judge
@@ -32,7 +32,7 @@ from training.sprites import load_pixels, load_sprites
 from training.suite import FAMILIES, Item, load
 
 EVALUATION_FILE = Path(__file__).with_name("evaluation.json")
-CARD = Path("docs/pocket/README.md")
+CARD = Path(__file__).parents[1] / "docs/pocket/README.md"
 SEED, SWEEP_SEED = 0, 1  # the sweep must not choose by the pictures that are scored
 BATCH = 75  # pictures drawn at once; a picture is the same in any batch
 SHOWN = 256
@@ -207,7 +207,7 @@ def settings_of(model: Model, sampling: Sampling, judge: Judge) -> dict[str, Any
 def main() -> None:
     """Read the command line, draw, score, write the figures, the sheets and the card's tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("training/data"))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--judge", type=Path, default=RUN)
     parser.add_argument("--checkpoint", type=Path, default=BUNDLED / "pocket" / "checkpoint.json")
     parser.add_argument("--sweep", action="store_true", help="only try other samplings")

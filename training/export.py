@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dalle_app.engines.dalle_mini.checkpoint import BUNDLED
+from training import RUNS
 from training.compositions import Composer
 from training.picture_tokenizer import PictureTokenizer, load_tokenizer
 from training.sprites import PIXELS, SPRITES, Sprite, load_sprites
@@ -27,7 +28,7 @@ from training.transformer import Transformer, load_transformer
 SHARD_BYTES = 9_800_000  # hubs ask for large-file storage from 10 MB on
 SUMMARY = "Our own small model: everyday things, as emoji artists draw them"
 LICENCE = "MIT; learnt from drawings under MIT, Apache-2.0 and CC-BY-4.0, see ATTRIBUTION.md"
-SAMPLING = {"temperature": 0.6, "top_k": 64, "guidance": 2.5}
+SAMPLING = {"temperature": 0.7, "top_k": 16, "guidance": 2.0}  # `evaluate --sweep` chose it
 PROMPTS = (
     "a penguin", "a red apple", "a rocket", "a purple octopus", "a blue car", "a sunflower",
     "a burger", "a butterfly", "a robot", "a green heart", "a neon sign of a guitar",
@@ -87,11 +88,9 @@ def words(sprites: list[Sprite]) -> dict[str, list[str]]:
     return {"known": known, "words": sorted(said - set(known))}
 
 
-def description(
-    tokenizer: PictureTokenizer, transformer: Transformer, folder: Path
-) -> dict[str, Any]:
-    """checkpoint.json but for its files."""
-    sizes, paint = transformer.sizes, dict(tokenizer.sizes)
+def description(tokenizer: dict[str, Any], sizes: dict[str, int], folder: Path) -> dict[str, Any]:
+    """checkpoint.json but for its files, from the sizes of picture tokenizer and transformer."""
+    paint = dict(tokenizer)
     codes, grid = paint.pop("codes"), paint.pop("grid")
     before: dict[str, Any] = {}
     if (folder / "checkpoint.json").exists():
@@ -111,7 +110,7 @@ def description(
         "image": {"codes": codes, "grid": grid, "start_token": codes, "pixels": PIXELS},
         "detokenizer": {"kind": "pocket", **paint},
         "sampling": before.get("sampling", SAMPLING),
-        "prompts": before.get("prompts", PROMPTS),
+        "prompts": before.get("prompts", list(PROMPTS)),
     }
 
 
@@ -121,7 +120,7 @@ def export(
     """Write the whole checkpoint folder from three runs."""
     folder.mkdir(parents=True, exist_ok=True)
     painter, writer = load_tokenizer(vqgan), load_transformer(transformer)
-    made = description(painter, writer, folder)
+    made = description(painter.sizes, writer.sizes, folder)
     made["files"] = write_weights(tensors(painter, writer), folder)
     for name in ("vocab.json", "merges.txt"):
         shutil.copyfile(tokenizer / name, folder / name)
@@ -132,11 +131,10 @@ def export(
 
 def main() -> None:
     """Read the command line and export."""
-    runs = Path("training/runs")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--vqgan", type=Path, default=runs / "vqgan")
-    parser.add_argument("--transformer", type=Path, default=runs / "transformer")
-    parser.add_argument("--tokenizer", type=Path, default=runs / "tokenizer")
+    parser.add_argument("--vqgan", type=Path, default=RUNS / "vqgan")
+    parser.add_argument("--transformer", type=Path, default=RUNS / "transformer")
+    parser.add_argument("--tokenizer", type=Path, default=RUNS / "tokenizer")
     parser.add_argument("--sprites", type=Path, default=SPRITES)
     parser.add_argument("--out", type=Path, default=BUNDLED / "pocket")
     options = parser.parse_args()

@@ -108,7 +108,8 @@ def _rim(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _distance(
     pixels: npt.NDArray[np.floating], colour: npt.NDArray[np.number]
 ) -> npt.NDArray[np.float32]:
-    return np.sqrt(((pixels - colour) ** 2).sum(axis=-1)).astype(np.float32)
+    distance: npt.NDArray[np.float32] = np.sqrt(((pixels - colour) ** 2).sum(axis=-1))
+    return distance.astype(np.float32)
 
 
 def _colour_names(rgb: npt.NDArray[np.floating]) -> npt.NDArray[np.str_]:

@@ -8,6 +8,7 @@ fraction of the work of a deep net, which matters on two cores.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,17 +79,17 @@ class PatchClassifier:
         """[n, classes] for pictures [n, 3, side, side]; the largest is the best guess."""
         return (self.dictionary.features(pictures) - self.mean) / self.scale @ self.linear
 
-    def to_state(self) -> dict[str, Tensor | int]:
+    def to_state(self) -> dict[str, Any]:
         """Tensors and numbers for torch.save."""
         own = {"mean": self.mean, "scale": self.scale, "linear": self.linear}
         return {**own, **vars(self.dictionary)}
 
 
-def from_state(state: dict[str, Tensor | int]) -> PatchClassifier:
+def from_state(state: dict[str, Any]) -> PatchClassifier:
     """The classifier that `to_state` told."""
     rest = dict(state)
     own = {name: rest.pop(name) for name in ("mean", "scale", "linear")}
-    return PatchClassifier(Dictionary(**rest), **own)  # type: ignore[arg-type]
+    return PatchClassifier(Dictionary(**rest), **own)
 
 
 @torch.inference_mode()

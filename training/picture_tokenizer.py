@@ -4,7 +4,7 @@ It does not know how they learn (`training.vqgan` does); what ships of them is t
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,18 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from dalle_app.engines.dalle_mini.detokenizer import GridBlock, PocketDetokenizer, ResidualBlock
 from training.run_folder import DEVICE, RunFolder
+
+CODES = 2048  # image tokens there are
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def placed(network: Network) -> Network:
+    """The network on DEVICE, its convolutions channels last: CPUs are faster at those."""
+    network.to(DEVICE)
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 class PictureEncoder(nn.Module):
@@ -53,12 +65,15 @@ class Codebook(nn.Module):
         self.register_buffer("sums", vectors.clone())
 
     def look_up(self, encoded: Tensor) -> Tensor:
-        """[n, places, width] -> int64 [n, places]: the nearest code of each."""
+        """Float [n, places, width] -> int64 [n, places]: the nearest code of each."""
         return (encoded @ self.vectors.T).argmax(-1)
 
     @torch.no_grad()
     def follow(self, encoded: Tensor, tokens: Tensor) -> None:
-        """Move every code towards what it was used for; give idle codes a place in the crowd."""
+        """Move every code towards what it was used for; give idle codes a place in the crowd.
+
+        encoded: float [n, places, width]; tokens: int64 [n, places], what `look_up` said of them.
+        """
         flat, used = encoded.flatten(0, 1), tokens.flatten()
         counts = torch.zeros_like(self.uses).index_add_(0, used, torch.ones_like(flat[:, 0]))
         sums = torch.zeros_like(self.sums).index_add_(0, used, flat)
@@ -107,7 +122,10 @@ class PictureTokenizer(nn.Module):
         return self.codebook.look_up(self.encoder(pictures))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """-> reconstruction, encoded, tokens, commitment loss; gradients pass straight through."""
+        """[n, 3, h, w] in 0..1 -> the same through the codes; gradients pass straight through.
+
+        Also encoded [n, grid², code_width], tokens int64 [n, grid²] and the commitment loss [].
+        """
         encoded = self.encoder(pictures)
         tokens = self.codebook.look_up(encoded.detach())
         vectors = self.codebook.vectors[tokens]
@@ -129,7 +147,7 @@ def load_tokenizer(run: Path) -> PictureTokenizer:
     state = RunFolder(run).load()
     if state is None:
         raise SystemExit(f"No checkpoint in {run}. Run python -m training.vqgan first.")
-    model = PictureTokenizer(state["sizes"]).to(DEVICE, memory_format=torch.channels_last)
+    model = placed(PictureTokenizer(state["sizes"]))
     model.load_state_dict(state["average"])
     model.settle()
     return model.eval()

@@ -24,7 +24,6 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
         self._saved = time.monotonic()
 
     @property
@@ -41,6 +40,7 @@ class RunFolder:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint; whoever is killed halfway leaves the old one whole."""
+        self.path.mkdir(parents=True, exist_ok=True)
         half = self.checkpoint.with_suffix(".half")
         torch.save(state, half)
         half.replace(self.checkpoint)
@@ -52,6 +52,7 @@ class RunFolder:
 
     def log(self, **values: float) -> None:
         """Append one line to log.jsonl; `training.curves` draws it."""
+        self.path.mkdir(parents=True, exist_ok=True)
         line = {key: round(value, 6) for key, value in values.items()}
         with (self.path / "log.jsonl").open("a") as log:
             log.write(json.dumps(line | {"time": int(time.time())}) + "\n")

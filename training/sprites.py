@@ -13,7 +13,9 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 from PIL import Image
 
-SPRITES = Path("training/data/sprites.parquet")
+from training import DATA
+
+SPRITES = DATA / "sprites.parquet"
 PIXELS = 128
 
 
@@ -32,10 +34,10 @@ class Sprite:
     emoji: str
 
 
-def load_sprites(path: Path = SPRITES, limit: int | None = None) -> list[Sprite]:
-    """All records, without their pixels; `limit` keeps the first few, for tests."""
+def load_sprites(path: Path = SPRITES) -> list[Sprite]:
+    """All records, without their pixels."""
     columns = ["set", "name", "names", "aliases", "keywords", "group", "subgroup", "emoji"]
-    rows = pyarrow.parquet.read_table(path, columns=columns).to_pylist()[:limit]
+    rows = pyarrow.parquet.read_table(path, columns=columns).to_pylist()
     return [Sprite(row=number, **_hashable(row)) for number, row in enumerate(rows)]
 
 
@@ -43,9 +45,9 @@ def _hashable(row: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
-def load_pixels(path: Path = SPRITES, limit: int | None = None) -> NDArray[np.uint8]:
+def load_pixels(path: Path = SPRITES) -> NDArray[np.uint8]:
     """uint8 [n, 128, 128, 4], straight alpha, in the order of `load_sprites`."""
-    column = pyarrow.parquet.read_table(path, columns=["webp"])["webp"][:limit]
+    column = pyarrow.parquet.read_table(path, columns=["webp"])["webp"]
     return np.stack([_pixels(value.as_py()) for value in column])
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from training import RUNS
 from training.compositions import Composer
 from training.sprites import SPRITES, Sprite, load_sprites
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]  # 0, 1, 2, 3, as in BART
 VOCABULARY = 1280
+COMPOSITIONS = 30_000  # whose captions are read
 
 
 def captions(sprites: list[Sprite], count: int, rng: np.random.Generator) -> list[str]:
@@ -46,13 +48,11 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--sprites", type=Path, default=SPRITES)
-    parser.add_argument("--run", type=Path, default=Path("training/runs/tokenizer"))
-    parser.add_argument("--size", type=int, default=VOCABULARY)
-    parser.add_argument("--limit", type=int, help="use only the first drawings")
+    parser.add_argument("--run", type=Path, default=RUNS / "tokenizer")
     options = parser.parse_args()
-    sprites = load_sprites(options.sprites, options.limit)
-    lines = captions(sprites, 30_000, np.random.default_rng(0))
-    train(lines, options.run, options.size)
+    sprites = load_sprites(options.sprites)
+    lines = captions(sprites, COMPOSITIONS, np.random.default_rng(0))
+    train(lines, options.run, VOCABULARY)
 
 
 if __name__ == "__main__":

@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dalle_app.engines.dalle_mini.text import TextReader
+from training import DATA, RUNS
 from training.picture_tokenizer import PictureTokenizer, load_tokenizer
 from training.run_folder import DEVICE
+from training.tokenizer import VOCABULARY
 
 TEXT_LENGTH = 32
 PAD = 1
 BATCH = 250
 
 
-def text_reader(folder: Path, size: int) -> TextReader:
+def text_reader(folder: Path) -> TextReader:
     """The application's own reader, on the vocabulary of a tokenizer run."""
     files = folder / "vocab.json", folder / "merges.txt"
-    return TextReader(*files, normalizer="lowercase", length=TEXT_LENGTH, size=size)
+    if not all(file.exists() for file in files):
+        raise SystemExit(f"No vocabulary in {folder}. Run python -m training.tokenizer first.")
+    return TextReader(*files, normalizer="lowercase", length=TEXT_LENGTH, size=VOCABULARY)
 
 
 def text_tokens(reader: TextReader, captions: list[str]) -> NDArray[np.int16]:
@@ -45,13 +49,10 @@ def image_tokens(model: PictureTokenizer, pictures: NDArray[np.uint8]) -> NDArra
     """uint8 [n, h, w, 3] -> uint16 [n, grid²]."""
     found = []
     for start in range(0, len(pictures), BATCH):
-        batch = (
-            torch.from_numpy(np.array(pictures[start : start + BATCH]))
-            .to(DEVICE)
-            .permute(0, 3, 1, 2)
-        )
+        batch = torch.from_numpy(np.array(pictures[start : start + BATCH])).to(DEVICE)
         with torch.autocast(DEVICE, torch.bfloat16):
-            found.append(model.tokens(batch.float() / 255).cpu().numpy().astype(np.uint16))
+            tokens = model.tokens(batch.permute(0, 3, 1, 2).float() / 255)
+        found.append(tokens.cpu().numpy().astype(np.uint16))
     return np.concatenate(found)
 
 
@@ -100,8 +101,14 @@ class TokenData:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Endless (texts [size, longest], images [size, grid²]): shuffled passes over the pictures.
 
-        Each picture comes with one of its captions by lot, or, for a part of them, with none.
+        Each picture comes with one of its captions by lot, or, for a part of them, `untitled`, with
+        none. Raises SystemExit where there are too few pictures for a batch.
         """
+        if len(self.images) < size:
+            raise SystemExit(
+                f"{len(self.images)} pictures are too few for a batch of {size}. "
+                "Run python -m training.drawing and training.tokens for more, or lower --batch."
+            )
         empty = np.full(TEXT_LENGTH, PAD, np.int16)
         empty[:2] = 0, 2
         while True:
@@ -117,14 +124,14 @@ class TokenData:
 def main() -> None:
     """Read the command line and encode what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, default=Path("training/data"))
-    parser.add_argument("--vqgan", type=Path, default=Path("training/runs/vqgan"))
-    parser.add_argument("--tokenizer", type=Path, default=Path("training/runs/tokenizer"))
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--vqgan", type=Path, default=RUNS / "vqgan")
+    parser.add_argument("--tokenizer", type=Path, default=RUNS / "tokenizer")
     parser.add_argument("--first", type=int, default=0, help="so that processes can share the work")
     parser.add_argument("--shards", type=int, help="how many of them, if not all")
     options = parser.parse_args()
     model = load_tokenizer(options.vqgan)
-    reader = text_reader(options.tokenizer, size=2**15)
+    reader = text_reader(options.tokenizer)
     shards = sorted(options.data.glob("pictures-*.npy"))[options.first :][: options.shards]
     for pictures in tqdm(shards, unit="shard"):
         encode_shard(model, reader, pictures)

@@ -1,7 +1,7 @@
 """Trains pocket's transformer: from a caption's text tokens to a picture's image tokens.
 
-    python -m training.transformer --steps 12000
-    torchrun --nproc-per-node 2 -m training.transformer --steps 6000   # two processes, one model
+    python -m training.transformer
+    torchrun --nproc-per-node 2 -m training.transformer   # the same batch, shared by two processes
 
 It does not know pixels. The parameters live in min_dalle's own encoder and decoder classes; those
 take one step at a time, so the forward pass that sees all places at once is written here.
@@ -10,7 +10,6 @@ take one step at a time, so the forward pass that sees all places at once is wri
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,11 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder
+from training import DATA, RUNS
+from training.optimisation import follow_weights, rate_at
+from training.picture_tokenizer import CODES
 from training.run_folder import DEVICE, RunFolder, stop_gently
+from training.tokenizer import VOCABULARY
 from training.tokens import PAD, TEXT_LENGTH, TokenData
 
 if TYPE_CHECKING:  # imported as such, the package would turn gradients off
@@ -30,9 +33,9 @@ if TYPE_CHECKING:  # imported as such, the package would turn gradients off
     from min_dalle.models.dalle_bart_encoder import GLU, AttentionBase
 
 SIZES: dict[str, int] = {
-    "text_vocab": 1280,
+    "text_vocab": VOCABULARY,
     "text_length": TEXT_LENGTH,
-    "codes": 2048,
+    "codes": CODES,
     "encoder_layers": 2,
     "decoder_layers": 6,
     "width": 256,
@@ -41,6 +44,8 @@ SIZES: dict[str, int] = {
 }
 NOISE = 0.12  # of the input tokens are random, so that sampling recovers from its own mistakes
 UNTITLED = 0.10  # of the captions are empty, for guidance
+WARM_UP = 300  # steps
+MEMORY = 0.999  # of the moving average
 SAVE_MINUTES = 4.0
 
 
@@ -125,7 +130,7 @@ class Transformer(nn.Module):
 
 def _attend(attention: AttentionBase, asks: Tensor, answers: Tensor, mask: Tensor) -> Tensor:
     def heads(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (attention.head_count, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], attention.head_count, -1).transpose(1, 2)
 
     q, k, v = (
         heads(project(x))
@@ -161,6 +166,8 @@ def _narrowed(x: Tensor) -> Tensor:
 class Training:
     """The transformer, its optimizer and the moving average of its weights that ships."""
 
+    PARTS = ("model", "average", "optimizer")  # with a state to be saved
+
     def __init__(self, sizes: dict[str, int], rate: float) -> None:
         self.rate = rate
         self.model = Transformer(sizes)
@@ -179,21 +186,23 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on."""
-        parts = ("model", "average", "optimizer")
-        states = {part: getattr(self, part).state_dict() for part in parts}
+        states = {part: getattr(self, part).state_dict() for part in self.PARTS}
         return states | {"sizes": self.model.sizes, "step": self.step}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        for part in ("model", "average", "optimizer"):
+        """Go on from what `state` gave."""
+        for part in self.PARTS:
             getattr(self, part).load_state_dict(state[part])
         self.step = state["step"]
 
     def learn(self, texts: Tensor, images: Tensor, progress: float) -> dict[str, Tensor]:
-        """One step; progress runs from 0 to 1 and sets the rate. -> losses, as tensors."""
-        cosine = 0.5 + 0.5 * math.cos(math.pi * min(1.0, progress))
+        """One step on texts int64 [n, length] and images int64 [n, places].
+
+        progress runs from 0 to 1 over the training and sets the rate. -> loss and gradient's norm,
+        still as tensors, since reading them would wait for the device.
+        """
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * min(1.0, self.step / 300) * (0.02 + 0.98 * cosine)
+            group["lr"] = rate_at(self.rate, self.step, progress, WARM_UP)
         start = torch.full_like(images[:, :1], self.model.start_token)
         inputs = torch.cat([start, images[:, :-1]], dim=1)
         strays = torch.rand_like(inputs[:, 1:], dtype=torch.float32) < NOISE
@@ -208,11 +217,12 @@ class Training:
             self._share_gradients()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        self._follow_average()
+        follow_weights(self.average, self.model, self.step, MEMORY)
         self.step += 1
         return {"loss": loss.detach(), "norm": norm}
 
     def _share_gradients(self) -> None:
+        """Give every process the mean of all gradients; in one piece, since each call costs."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         together = torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(together)
@@ -220,11 +230,6 @@ class Training:
         pieces = together.split([gradient.numel() for gradient in gradients])
         for gradient, piece in zip(gradients, pieces, strict=True):
             gradient.copy_(piece.view_as(gradient))
-
-    @torch.no_grad()
-    def _follow_average(self) -> None:
-        ours, theirs = list(self.average.parameters()), list(self.model.parameters())
-        torch._foreach_lerp_(ours, theirs, 1 - min(0.999, self.step / (self.step + 10)))
 
 
 def load_transformer(run: Path) -> Transformer:
@@ -240,14 +245,22 @@ def load_transformer(run: Path) -> Transformer:
 def train(
     data: TokenData, run: RunFolder, sizes: dict[str, int], steps: int, batch: int, rate: float
 ) -> None:
-    """Train, or go on training, until `steps` are done; `batch` is that of one process."""
-    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    """Train, or go on training, until `steps` are done; all processes together take `batch` a step.
+
+    Raises SystemExit where the processes cannot share a batch evenly.
+    """
+    rank, processes = 0, 1
+    if distributed.is_initialized():
+        rank, processes = distributed.get_rank(), distributed.get_world_size()
+    if batch % processes:
+        raise SystemExit(f"{processes} processes cannot share a batch of {batch} evenly.")
     state = run.load()
     training = Training(state["sizes"] if state else sizes, rate)
     if state:
         training.restore(state)
     torch.manual_seed(2 * training.step + rank)  # other noise in every process and after a stop
-    stream = data.batches(batch, UNTITLED, np.random.default_rng([training.step, rank]))
+    random = np.random.default_rng([training.step, rank])
+    stream = data.batches(batch // processes, UNTITLED, random)
     bar = tqdm(
         range(training.step, steps),
         initial=training.step,
@@ -272,11 +285,11 @@ def train(
 def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, default=Path("training/data"))
-    parser.add_argument("--run", type=Path, default=Path("training/runs/transformer"))
-    parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--run", type=Path, default=RUNS / "transformer")
+    parser.add_argument("--steps", type=int, default=6400)
+    parser.add_argument("--batch", type=int, default=96, help="pictures a step")
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     options = parser.parse_args()
     torch.manual_seed(0)  # the same first weights in every process
     stop_gently()

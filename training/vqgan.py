@@ -1,6 +1,6 @@
 """Trains the picture tokens: an encoder, a codebook and the detokenizer that ships.
 
-    python -m training.vqgan --steps 7200
+    python -m training.vqgan
 
 It knows neither captions nor the transformer: pictures in, the same pictures out through 64 tokens.
 After VQ-VAE-2 (codebook by moving averages), ViT-VQGAN (low-dimensional codes of length one) and
@@ -8,7 +8,6 @@ VQGAN (a critic for the last part), made small: no norms but in the grid blocks,
 """
 
 import argparse
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from training.picture_tokenizer import Critic, PictureTokenizer
+from training import DATA, RUNS
+from training.optimisation import follow_weights, rate_at
+from training.picture_tokenizer import CODES, Critic, PictureTokenizer, placed
 from training.run_folder import DEVICE, RunFolder, stop_gently
 
 SIZES: dict[str, Any] = {
-    "codes": 2048,
+    "codes": CODES,
     "grid": 8,
     "code_width": 16,
     "widths": [192, 160, 96, 32],
@@ -32,11 +33,13 @@ SIZES: dict[str, Any] = {
     "heads": 6,
 }
 CRITIC_FROM = 0.75  # of the steps: a critic of early blurs teaches nothing
+WARM_UP = 200  # steps
+MEMORY = 0.998  # of the moving average
 SAVE_MINUTES = 4.0
 
 
 def difference(made: Tensor, real: Tensor) -> Tensor:
-    """L1 over pixels, over edges, and over both at half and quarter size."""
+    """L1 over pixels, over edges, and over both at half and quarter size: [n, 3, h, w] -> []."""
     total = made.new_zeros(())
     for weight in (1.0, 0.5, 0.5):
         gap = made - real
@@ -68,12 +71,14 @@ def batches(folder: Path, size: int, rng: np.random.Generator) -> Iterator[Tenso
 class Training:
     """The tokenizer, its critic, their optimizers and a moving average of what will ship."""
 
+    PARTS = ("model", "average", "critic", "painter", "judge")  # with a state to be saved
+
     def __init__(self, sizes: dict[str, Any], rate: float) -> None:
         self.rate = rate
-        self.model = PictureTokenizer(sizes).to(DEVICE, memory_format=torch.channels_last)
-        self.average = PictureTokenizer(sizes).to(DEVICE, memory_format=torch.channels_last)
+        self.model = placed(PictureTokenizer(sizes))
+        self.average = placed(PictureTokenizer(sizes))
         self.average.load_state_dict(self.model.state_dict())
-        self.critic = Critic().to(DEVICE, memory_format=torch.channels_last)
+        self.critic = placed(Critic())
         learns = [p for p in self.model.parameters() if p.requires_grad]
         self.painter = torch.optim.AdamW(learns, rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.judge = torch.optim.AdamW(self.critic.parameters(), rate / 2, betas=(0.5, 0.99))
@@ -81,20 +86,22 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on."""
-        parts = ("model", "average", "critic", "painter", "judge")
-        states = {part: getattr(self, part).state_dict() for part in parts}
+        states = {part: getattr(self, part).state_dict() for part in self.PARTS}
         return states | {"sizes": self.model.sizes, "step": self.step}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        for part in ("model", "average", "critic", "painter", "judge"):
+        """Go on from what `state` gave."""
+        for part in self.PARTS:
             getattr(self, part).load_state_dict(state[part])
         self.judge.param_groups[0]["lr"] = self.rate / 2
         self.step = state["step"]
 
     def learn(self, pictures: Tensor, progress: float) -> dict[str, float]:
-        """One step; progress runs from 0 to 1 and sets rate and critic. -> the losses."""
-        rate = self.rate * min(1.0, self.step / 200) * (0.02 + 0.98 * cosine(progress))
+        """One step on pictures [n, 3, h, w] in 0..1. -> the losses, and the rate.
+
+        progress runs from 0 to 1 over the training; it sets the rate and calls the critic in.
+        """
+        rate = rate_at(self.rate, self.step, progress, WARM_UP)
         self.painter.param_groups[0]["lr"] = rate
         criticised = progress >= CRITIC_FROM
         with torch.autocast(DEVICE, torch.bfloat16):
@@ -112,7 +119,8 @@ class Training:
         self.model.codebook.follow(encoded.detach(), tokens)
         if criticised:
             self._teach_critic(made.detach(), pictures, losses)
-        self._follow_average()
+        follow_weights(self.average, self.model, self.step, MEMORY)
+        self.average.codebook.load_state_dict(self.model.codebook.state_dict())
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()} | {"rate": rate}
 
@@ -140,12 +148,6 @@ class Training:
         losses["critic"] = hinge
 
     @torch.no_grad()
-    def _follow_average(self) -> None:
-        ours, theirs = list(self.average.parameters()), list(self.model.parameters())
-        torch._foreach_lerp_(ours, theirs, 1 - min(0.998, self.step / (self.step + 10)))
-        self.average.codebook.load_state_dict(self.model.codebook.state_dict())
-
-    @torch.no_grad()
     def sheet(self, pictures: Tensor) -> Image.Image:
         """Originals above, what the averaged model makes of them below, sixteen a row."""
         self.average.settle()
@@ -157,11 +159,6 @@ class Training:
                 rows.append(torch.cat(list(part[start : start + 16]), dim=2))
         grid = (torch.cat(rows, dim=1).permute(1, 2, 0) * 255).round().byte()
         return Image.fromarray(grid.cpu().numpy())
-
-
-def cosine(progress: float) -> float:
-    """1 at the start, 0 at the end."""
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, progress))
 
 
 def train(
@@ -193,9 +190,9 @@ def train(
 def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, default=Path("training/data"))
-    parser.add_argument("--run", type=Path, default=Path("training/runs/vqgan"))
-    parser.add_argument("--steps", type=int, default=7200)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--run", type=Path, default=RUNS / "vqgan")
+    parser.add_argument("--steps", type=int, default=3200)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=6e-4)
     options = parser.parse_args()
