@@ -24,7 +24,7 @@ import torch
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
 from dalle_app.engines.dalle_mini.decoder import Row, decode
 from dalle_app.engines.dalle_mini.device import cpu_limit
-from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder
+from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder, transformer
 
 TEXT = (0, *range(10, 20), 2)  # twelve tokens, a usual prompt
 GUIDANCE = 4.0
@@ -61,26 +61,9 @@ def random_transformer(
     checkpoint: Checkpoint, dtype: torch.dtype
 ) -> tuple[DalleBartEncoder, DalleBartDecoder]:
     """The package's modules at a checkpoint's sizes, with small random weights."""
-    text, sizes, image = checkpoint.text, checkpoint.transformer, checkpoint.image
     torch.manual_seed(0)
     with torch.device("meta"):
-        encoder = DalleBartEncoder(
-            sizes.encoder_layers,
-            sizes.width,
-            sizes.heads,
-            text.vocab,
-            text.length,
-            sizes.glu_width,
-            "cpu",
-        )
-        decoder = DalleBartDecoder(
-            image.vocab or image.codes,
-            sizes.width,
-            sizes.heads,
-            sizes.glu_width,
-            sizes.decoder_layers,
-            "cpu",
-        )
+        encoder, decoder = transformer(checkpoint.text, checkpoint.transformer, checkpoint.image)
     for module in (encoder, decoder):
         module.to(dtype).to_empty(device="cpu").requires_grad_(False).eval()
         for parameter in module.parameters():

@@ -44,3 +44,14 @@ def site(tiny_pocket: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> I
 
     with serve_tiny(tiny_pocket, tmp_path_factory.mktemp("site")) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """The same weights under the name `tiny`, for tests of the engine alone."""
+    from random_checkpoint import write_pocket_like
+
+    from dalle_app.engines.dalle_mini.checkpoint import read_checkpoint
+
+    folder: Path = tmp_path_factory.mktemp("checkpoints")
+    return read_checkpoint(write_pocket_like(folder / "tiny"), folder)

@@ -1,6 +1,7 @@
 """Random weights of exactly the published names and shapes, to prove the path to the real ones.
 
-python tests/published_shapes.py mega /tmp/models && DALLE_MODELS_DIR=/tmp/models make run
+PYTHONPATH=. python tests/published_shapes.py mega /tmp/models
+DALLE_MODELS_DIR=/tmp/models make run
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from dalle_app.engines.dalle_mini.package import (
     DalleBartDecoder,
     DalleBartEncoder,
     VQGanDetokenizer,
+    transformer,
 )
 
 SENTENCES = ["a red cat", "a blue harp", "three dogs on a green background", "a drawing of a house"]
@@ -32,23 +33,7 @@ def random_transformer(
 ) -> tuple[DalleBartEncoder, DalleBartDecoder]:
     """The package's modules, with weights large enough that what was drawn before matters."""
     torch.manual_seed(seed)
-    encoder = DalleBartEncoder(
-        sizes.encoder_layers,
-        sizes.width,
-        sizes.heads,
-        text.vocab,
-        text.length,
-        sizes.glu_width,
-        "cpu",
-    )
-    decoder = DalleBartDecoder(
-        image.vocab or image.codes,
-        sizes.width,
-        sizes.heads,
-        sizes.glu_width,
-        sizes.decoder_layers,
-        "cpu",
-    )
+    encoder, decoder = transformer(text, sizes, image)
     for module in (encoder, decoder):
         for name, parameter in module.named_parameters():
             if parameter.dim() == 1:  # layer norms; larger ones make every layer matter

@@ -7,21 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import last, pixels
 from random_checkpoint import write_package_like, write_pocket_like
 
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, read_checkpoint
 from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.errors import CheckpointError, EngineError, InvalidRequest
-from dalle_app.request import ImageRequest, Snapshot
+from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
 
 HARP = ImageRequest("a blue harp", seed=7, count=4, model="tiny")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return read_checkpoint(write_pocket_like(folder / "tiny"), folder)
 
 
 def start(*family: Checkpoint) -> LocalEngine:
@@ -33,15 +28,6 @@ def engine(tiny: Checkpoint) -> Iterator[LocalEngine]:
     engine = start(tiny)
     yield engine
     engine.close()
-
-
-def last(engine: LocalEngine, request: ImageRequest) -> Snapshot:
-    *_, snapshot = engine.generate(request)
-    return snapshot
-
-
-def pixels(snapshot: Snapshot) -> np.ndarray:
-    return np.stack([np.asarray(image.picture, int) for image in snapshot.images])
 
 
 def test_a_prompt_becomes_its_pictures_with_their_recipes(engine: LocalEngine) -> None:

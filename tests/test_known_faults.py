@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn import last, pixels
 from random_checkpoint import write_pocket_like
 
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, read_checkpoint
@@ -32,16 +33,10 @@ from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.engines.dalle_mini.model import Model, load_model
 from dalle_app.errors import CheckpointError, InvalidRequest
 from dalle_app.grid import grid_image
-from dalle_app.request import ImageRequest, Snapshot
+from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
 
 HARP = ImageRequest("a blue harp", seed=7, count=4, model="tiny")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return read_checkpoint(write_pocket_like(folder / "tiny"), folder)
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +49,6 @@ def engine(tiny: Checkpoint) -> Iterator[LocalEngine]:
     engine = LocalEngine(Settings(device="cpu"), {"tiny": tiny})
     yield engine
     engine.close()
-
-
-def last(engine: LocalEngine, request: ImageRequest) -> Snapshot:
-    *_, snapshot = engine.generate(request)
-    return snapshot
-
-
-def pixels(snapshot: Snapshot) -> np.ndarray:
-    return np.stack([np.asarray(image.picture, int) for image in snapshot.images])
 
 
 def test_d1_start_and_drawing_need_no_network(

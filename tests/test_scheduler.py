@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn import pixels
 from random_checkpoint import write_pocket_like
 
 from dalle_app.engines.dalle_mini import scheduler as scheduler_module
@@ -24,12 +25,6 @@ from dalle_app.request import ImageRequest, Snapshot
 CPU = Device("cpu", "for a test")
 HARP = ImageRequest("a blue harp", seed=7, count=4, model="tiny")
 CAT = ImageRequest("a red cat", seed=8, count=2, model="tiny")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return read_checkpoint(write_pocket_like(folder / "tiny"), folder)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +52,6 @@ def gated(model: Model) -> Gated:
     object.__setattr__(gated, "gate", threading.Semaphore(0))
     object.__setattr__(gated, "steps", 0)
     return gated
-
-
-def pixels(snapshot: Snapshot) -> np.ndarray:
-    return np.stack([np.asarray(image.picture, int) for image in snapshot.images])
 
 
 def finish(ticket: Ticket) -> Snapshot:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
 from dalle_app.engines.dalle_mini.decoder import Row, decode
 from dalle_app.engines.dalle_mini.device import Device
-from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder
+from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEncoder, transformer
 from dalle_app.engines.dalle_mini.painter import Painter, build_detokenizer
 from dalle_app.engines.dalle_mini.text import TextReader, reader_of
 from dalle_app.engines.dalle_mini.vocabulary import Vocabulary
@@ -76,24 +76,8 @@ def load_model(checkpoint: Checkpoint, device: Device, precision: str) -> Model:
     mark = fingerprint(checkpoint)
     text, sizes, image = checkpoint.text, checkpoint.transformer, checkpoint.image
     dtype: torch.dtype = getattr(torch, precision)
-    with torch.device("meta"):  # no memory until the weights come; index tensors say their own
-        encoder = DalleBartEncoder(
-            layer_count=sizes.encoder_layers,
-            embed_count=sizes.width,
-            attention_head_count=sizes.heads,
-            text_vocab_count=text.vocab,
-            text_token_count=text.length,
-            glu_embed_count=sizes.glu_width,
-            device=device.kind,
-        )
-        decoder = DalleBartDecoder(
-            image_vocab_count=image.vocab or image.codes,
-            embed_count=sizes.width,
-            attention_head_count=sizes.heads,
-            glu_embed_count=sizes.glu_width,
-            layer_count=sizes.decoder_layers,
-            device=device.kind,
-        )
+    with torch.device("meta"):  # no memory until the weights come
+        encoder, decoder = transformer(text, sizes, image, device.kind)
         detokenizer = build_detokenizer(checkpoint)
     encoder.pose_tokens = encoder.pose_tokens[:1]  # the package's has room for two texts, no more
     fill(encoder, parts["encoder"], "encoder", device.kind, dtype)
