@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from training import curves, drawing, export, filters, scenes, tokenizer, tokens
 from training.compositions import COLOURS, FILTERS, SCENES, Composer, Composition, Figure
 from training.holdout import is_held_out
 from training.picture_tokenizer import load_tokenizer
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, stop_gently
 from training.sprites import PIXELS, Sprite, load_pixels, load_sprites
-from training.transformer import Transformer
+from training.teacher_forcing import Transformer, load_transformer
 
 NAMES = ("cat face", "dog face", "red apple", "automobile", "house", "rose")
 SETS = ("noto", "fluent-3d")
@@ -135,7 +135,7 @@ def test_the_commands_defaults_describe_the_shipped_checkpoint(tmp_path: Path) -
 def test_the_exported_weights_are_the_trained_averages_in_half_precision(
     trained: dict[str, Path], model: Model
 ) -> None:
-    average = transformer.load_transformer(trained["transformer"])
+    average = load_transformer(trained["transformer"])
     wanted = average.decoder.lm_head.weight.half().float()
     assert torch.equal(model.decoder.lm_head.weight, wanted)
 
@@ -150,6 +150,28 @@ def test_a_stage_goes_on_where_it_was_stopped(trained: dict[str, Path]) -> None:
     lines = (run.path / "log.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in lines]
     assert steps == [0]
+
+
+@pytest.fixture
+def stoppable() -> Iterator[None]:
+    """SIGTERM as in the long stages; afterwards it is what it was."""
+    handler = signal.getsignal(signal.SIGTERM)
+    stop_gently()
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.usefixtures("stoppable")
+def test_a_stage_that_is_stopped_saves_first(
+    trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    monkeypatch.setattr(run, "save_is_due", lambda minutes: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit, match="saved at step 1 of 9"):
+        vqgan.train(trained["data"], run, VQGAN_SIZES, steps=9, batch=4, rate=1e-3)
+    state = run.load()
+    assert state is not None
+    assert state["step"] == 1
 
 
 def test_a_shard_that_exists_is_not_drawn_again(
@@ -238,7 +260,7 @@ def test_a_repainted_drawing_has_the_colour(parquet: Path, colour: str) -> None:
     [
         (tokens.text_reader, "training.tokenizer"),
         (load_tokenizer, "training.vqgan"),
-        (transformer.load_transformer, "training.transformer"),
+        (load_transformer, "training.transformer"),
         (tokens.TokenData.load, "training.tokens"),
     ],
 )

@@ -3,7 +3,8 @@
 Knows the suite and the drawings; knows nothing of models or of how answers are scored.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,18 +22,18 @@ class Answers:
     """Compositions of real drawings that answer items of the suite."""
 
     sprites: list[Sprite]
-    by_word: dict[str, list[Sprite]] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def by_word(self) -> dict[str, list[Sprite]]:
+        """Class word -> its drawings."""
         table = {word: names for section in things().values() for word, names in section.items()}
         by_name: dict[str, list[Sprite]] = {}
         for sprite in self.sprites:
             by_name.setdefault(sprite.name, []).append(sprite)
-        found = {
+        return {
             word: [sprite for name in names for sprite in by_name.get(name, [])]
             for word, names in table.items()
         }
-        object.__setattr__(self, "by_word", found)
 
     def to(self, item: Item, rng: np.random.Generator) -> Composition:
         """A picture that shows what the item asks for, from one drawing of any set that fits."""

@@ -22,10 +22,11 @@ from tqdm import tqdm
 
 from training import DATA
 from training.concepts import Concepts, code_key, load, read_json
+from training.sprites import PIXELS
 
 HERE = Path(__file__).parent
 SETS_FILE = HERE / "sets.toml"
-PIXELS, MARGIN, WEBP_QUALITY = 128, 6, 90
+MARGIN, WEBP_QUALITY = 6, 90
 # Mean difference (of 255, on a 16×16 thumbnail) under which two drawings of a set are the same.
 SAME_PICTURE = 2.0
 INK = "#1b1b1f"  # what `currentColor` means in the monochrome set

@@ -50,7 +50,7 @@ def draw_examples(folder: Path) -> list[Path]:
 
 def main() -> None:
     """Draw them into `static/examples`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--folder", type=Path, default=FOLDER)
     logging.basicConfig(level=logging.INFO)
     for path in draw_examples(parser.parse_args().folder):

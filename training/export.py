@@ -23,7 +23,7 @@ from training import RUNS
 from training.compositions import Composer
 from training.picture_tokenizer import PictureTokenizer, load_tokenizer
 from training.sprites import PIXELS, SPRITES, Sprite, load_sprites
-from training.transformer import Transformer, load_transformer
+from training.teacher_forcing import Transformer, load_transformer
 
 SHARD_BYTES = 9_800_000  # hubs ask for large-file storage from 10 MB on
 SUMMARY = "Our own small model: everyday things, as emoji artists draw them"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+STOPPED = "Stopped and saved at step {} of {}; the same command goes on."
 
 
 def stop_gently() -> None:

@@ -110,7 +110,7 @@ class TokenData:
                 "Run python -m training.drawing and training.tokens for more, or lower --batch."
             )
         empty = np.full(TEXT_LENGTH, PAD, np.int16)
-        empty[:2] = 0, 2
+        empty[:2] = 0, 2  # <s></s>
         while True:
             order = rng.permutation(len(self.images))
             for start in range(0, len(order) - size + 1, size):

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from training import DATA, RUNS
 from training.optimisation import follow_weights, rate_at
 from training.picture_tokenizer import CODES, Critic, PictureTokenizer, placed
-from training.run_folder import DEVICE, RunFolder, stop_gently
+from training.run_folder import DEVICE, STOPPED, RunFolder, stop_gently
 
 SIZES: dict[str, Any] = {
     "codes": CODES,
@@ -58,14 +58,14 @@ def batches(folder: Path, size: int, rng: np.random.Generator) -> Iterator[Tenso
     files = [np.load(file, mmap_mode="r") for file in sorted(folder.glob("pictures-*.npy"))]
     if not files:
         raise SystemExit(f"No pictures-*.npy in {folder}. Run python -m training.drawing first.")
-    ends = np.cumsum([len(file) for file in files])
+    starts = np.cumsum([0, *map(len, files)])
     while True:
-        chosen = rng.integers(ends[-1], size=size)
-        owner = np.searchsorted(ends, chosen, side="right")
-        rows = [files[f][i - ends[f] + len(files[f])] for f, i in zip(owner, chosen, strict=True)]
+        chosen = rng.integers(starts[-1], size=size)
+        owners = np.searchsorted(starts, chosen, side="right") - 1
         mirrored = rng.random(size) < 0.5
-        stack = np.stack([r[:, ::-1] if m else r for r, m in zip(rows, mirrored, strict=True)])
-        yield torch.from_numpy(stack).to(DEVICE).permute(0, 3, 1, 2).float() / 255
+        pictures = np.stack([files[o][c - starts[o]] for o, c in zip(owners, chosen, strict=True)])
+        pictures[mirrored] = pictures[mirrored, :, ::-1]
+        yield torch.from_numpy(pictures).to(DEVICE).permute(0, 3, 1, 2).float() / 255
 
 
 class Training:
@@ -79,6 +79,7 @@ class Training:
         self.average = placed(PictureTokenizer(sizes))
         self.average.load_state_dict(self.model.state_dict())
         self.critic = placed(Critic())
+        # the optimizers of model and critic
         learns = [p for p in self.model.parameters() if p.requires_grad]
         self.painter = torch.optim.AdamW(learns, rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.judge = torch.optim.AdamW(self.critic.parameters(), rate / 2, betas=(0.5, 0.99))
@@ -149,7 +150,7 @@ class Training:
 
     @torch.no_grad()
     def sheet(self, pictures: Tensor) -> Image.Image:
-        """Originals above, what the averaged model makes of them below, sixteen a row."""
+        """[n, 3, h, w] in 0..1, above what the averaged model makes of them, sixteen a row."""
         self.average.settle()
         with torch.autocast(DEVICE, torch.bfloat16):
             made = self.average.detokenizer(self.average.tokens(pictures))
@@ -182,7 +183,9 @@ def train(
             if run.save_is_due(SAVE_MINUTES):
                 run.save(training.state())
                 training.sheet(shown).save(run.path / "sheet.png")
-    finally:  # also when stopped
+    except KeyboardInterrupt:
+        raise SystemExit(STOPPED.format(training.step, steps)) from None
+    finally:
         run.save(training.state())
     training.sheet(shown).save(run.path / "sheet.png")
 

@@ -40,7 +40,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {  # class word -> what else people type 
     "rose": ("flower",),
     "cherry blossom": ("pink flower",), "cake": ("birthday cake",), "clown": ("clown face",),
 }  # fmt: skip
-BARE = re.compile(  # words without "a": several at once, a stuff, or the only one of its kind
+BARE = re.compile(  # words without "a": several at once (but not a bus, a cactus, an octopus, a
+    # walrus or a dress), a stuff, or the only one of its kind
     r".*(?<!bu)(?<!tu)(?<!opu)(?<!ru)(?<!s)s|"
     r"popcorn|bacon|bread|sushi|spaghetti|cheese|broccoli|corn|fire|dice|honey|candy|beer|earth|"
     r"santa|garlic|butter|salt|dango|sake|curry rice|wood|yarn|thread|dna|soap|luggage|coral|"
