@@ -21,8 +21,27 @@ from dalle_app.engines.dalle_mini.checkpoint import BUNDLED, read_checkpoint
 from dalle_app.engines.dalle_mini.decoder import Row
 from dalle_app.engines.dalle_mini.device import Device
 from dalle_app.engines.dalle_mini.model import Model, load_model
-from training import curves, drawing, export, filters, scenes, tokenizer, tokens, transformer, vqgan
-from training.compositions import COLOURS, FILTERS, SCENES, Composer, Composition, Figure
+from training import (
+    curves,
+    drawing,
+    export,
+    filters,
+    measures,
+    scenes,
+    tokenizer,
+    tokens,
+    transformer,
+    vqgan,
+)
+from training.compositions import (
+    BACKGROUNDS,
+    COLOURS,
+    FILTERS,
+    SCENES,
+    Composer,
+    Composition,
+    Figure,
+)
 from training.holdout import is_held_out
 from training.picture_tokenizer import load_tokenizer
 from training.run_folder import RunFolder, stop_gently
@@ -207,6 +226,10 @@ def test_teacher_forcing_gives_the_logits_of_the_packages_own_decoder() -> None:
             index = torch.tensor([place])
             logits, state = ours.decoder(mask, read, state, inputs[:, place, None], index)
             assert torch.allclose(logits[:, 0, :32], at_once[:, place], atol=1e-4)
+
+
+def test_the_judge_looks_for_the_grounds_that_are_painted() -> None:
+    assert {"white": drawing.WHITE, **BACKGROUNDS} == measures.GROUNDS
 
 
 def test_no_composition_joins_what_is_held_out(sprites: list[Sprite]) -> None:
