@@ -113,6 +113,9 @@ document.addEventListener("keydown", (event) => {
   else if (dialog?.id === "lightbox" && event.key === "ArrowRight") turn(1);
   else if (event.key === "Escape" && !dialog) {
     [...document.querySelectorAll("button.stop")].find(visible)?.click();
+  } else if (event.key === "Enter" && !event.shiftKey && matchMedia("(hover: none)").matches) {
+    // The keys of a touch screen would lie over the pictures.
+    if (event.target.closest(".prompt-row")) setTimeout(() => event.target.blur());
   }
 });
 
@@ -126,6 +129,24 @@ function announce() {
   if (!text || text === announced) return;
   announced = text;
   one("#announcer").textContent = text;
+}
+
+// --- Into view: what is drawn on a small screen, and what went wrong on any -----------------------
+
+let followed = null; // the drawing and the problem that were last brought into view
+let told = "";
+
+function bringIntoView() {
+  const drawing = [...document.querySelectorAll(".board-preview")].find(visible) ?? null;
+  const typing = document.activeElement?.matches("input, textarea");
+  if (drawing && !followed && !typing && matchMedia("(max-width: 700px)").matches) {
+    [...document.querySelectorAll(".status-place")].find(visible)?.scrollIntoView();
+  }
+  followed = drawing;
+  const problem = [...document.querySelectorAll(".problem-place .problem")].find(visible);
+  const text = problem?.textContent ?? "";
+  if (text && text !== told) problem.scrollIntoView({ block: "nearest" });
+  told = text;
 }
 
 // --- Placeholders: prompts that the model is good at ---------------------------------------------
@@ -156,6 +177,7 @@ mendWidgets.groups = 0;
 
 new MutationObserver(() => {
   announce();
+  bringIntoView();
   mendWidgets();
 }).observe(document.body, {
   childList: true,
