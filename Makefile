@@ -14,7 +14,7 @@ run: setup  ## start the app on http://127.0.0.1:7860
 test: setup-test check  ## everything: ruff, mypy and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
 
-test-slow: setup-test  ## mini at its published size through the whole app: random weights, 2 GB of disk
+test-slow: setup-test  ## mini at its published size through the whole app: random weights, 1.1 GB of disk
 	$(BIN)/python -m pytest -m slow -s
 
 check: setup-test

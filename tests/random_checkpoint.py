@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from published_form import save_converted
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import nn
@@ -35,15 +36,20 @@ def random_transformer(
     torch.manual_seed(seed)
     encoder, decoder = transformer(text, sizes, image)
     for module in (encoder, decoder):
-        for name, parameter in module.named_parameters():
-            if parameter.dim() == 1:  # layer norms; larger ones make every layer matter
-                nn.init.normal_(parameter, 1.0 if name.endswith("weight") else 0.0, 0.3)
-            elif "embed" in name:
-                nn.init.normal_(parameter, 0.0, 1.0)
-            else:  # sharp attention, and logits that spread over a few units
-                nn.init.normal_(parameter, 0.0, 2.0 * parameter.shape[1] ** -0.5)
+        randomize(module)
         module.requires_grad_(False).eval()
     return encoder, decoder
+
+
+def randomize(module: nn.Module) -> None:
+    """Draw an encoder's or a decoder's weights, from torch's global generator."""
+    for name, parameter in module.named_parameters():
+        if parameter.dim() == 1:  # layer norms; larger ones make every layer matter
+            nn.init.normal_(parameter, 1.0 if name.endswith("weight") else 0.0, 0.3)
+        elif "embed" in name:
+            nn.init.normal_(parameter, 0.0, 1.0)
+        else:  # sharp attention, and logits that spread over a few units
+            nn.init.normal_(parameter, 0.0, 2.0 * parameter.shape[1] ** -0.5)
 
 
 def write_pocket_like(folder: Path, *, seed: int = 0, **changes: Any) -> Path:
@@ -116,24 +122,33 @@ def write_tokenizer(folder: Path, merges: int = 24) -> int:
     return tokenizer.get_vocab_size()
 
 
-def write_package_like(folder: Path, *, seed: int = 0, vocab: int = 16384) -> Path:
-    """A checkpoint in the published layout, narrow but with the published vocabulary of images.
+def write_package_like(
+    folder: Path,
+    *,
+    seed: int = 0,
+    vocab: int = 16384,
+    normalizer: str = "lowercase",
+    width: int = 32,
+    layers: int = 2,
+) -> Path:
+    """A checkpoint in the published layout and form, narrow but with the published image codes.
 
-    The detokenizer's sizes are fixed in the package, so that its 47 million weights are written as
-    they are, in half precision.
+    The detokenizer's sizes are fixed in the package, so that its 47 million weights are written.
+
+    Returns:
+        Its `description/checkpoint.json`; the files are in `models` beside `description`.
     """
     models, beside = folder / "models", folder / "description"
-    for name in ("dalle_bart_narrow", "vqgan"):
-        (models / name).mkdir(parents=True, exist_ok=True)
+    (models / "vqgan").mkdir(parents=True, exist_ok=True)
     beside.mkdir(exist_ok=True)
     size = write_tokenizer(models / "dalle_bart_narrow")
-    text = TextSizes(vocab=size + 8, length=64, normalizer="lowercase")
-    sizes = TransformerSizes(encoder_layers=2, decoder_layers=2, width=32, heads=4, glu_width=40)
+    text = TextSizes(vocab=size + 4, length=64, normalizer=normalizer)
+    sizes = TransformerSizes(layers, layers, width=width, heads=4, glu_width=width + 8)
     image = ImageSizes(codes=16384, grid=16, start_token=16384, pixels=256, vocab=vocab)
     encoder, decoder = random_transformer(text, sizes, image, seed)
-    torch.save(encoder.state_dict(), models / "dalle_bart_narrow" / "encoder.pt")
-    torch.save(decoder.state_dict(), models / "dalle_bart_narrow" / "decoder.pt")
-    torch.save(VQGanDetokenizer().half().state_dict(), models / "vqgan" / "detoker.pt")
+    save_converted(encoder, models / "dalle_bart_narrow" / "encoder.pt")
+    save_converted(decoder, models / "dalle_bart_narrow" / "decoder.pt")
+    torch.save(VQGanDetokenizer().state_dict(), models / "vqgan" / "detoker.pt")
     names = {"encoder": "dalle_bart_narrow", "decoder": "dalle_bart_narrow", "detoker": "vqgan"}
     description = {
         "name": "narrow",
@@ -141,6 +156,7 @@ def write_package_like(folder: Path, *, seed: int = 0, vocab: int = 16384) -> Pa
         "licence": "MIT",
         "source": "nobody/nothing",
         "size": 100_000_000,
+        "download": 95_000_000,
         "text": {
             **asdict(text),
             "vocab_file": "dalle_bart_narrow/vocab.json",

@@ -24,7 +24,7 @@ def test_mini_draws_through_the_whole_app(tmp_path: Path, open_page: OpenPage) -
     models = tmp_path / "models"
     written = write_published("mini", models)
     mini = checkpoints(models)["mini"]
-    assert written == pytest.approx(mini.size, rel=0.01)
+    assert written == pytest.approx(mini.download, rel=0.01)
     settings = Settings(data_dir=tmp_path / "data", models_dir=models, model="mini")
     with serve([LocalEngine(settings, {"mini": mini})], settings) as served:
         page = open_page(f"{served.url}/?model=mini&grid=1&prompt=-")

@@ -68,7 +68,7 @@ def test_d2_a_file_that_is_not_whole_is_refused_not_loaded(tmp_path: Path) -> No
     broken = read_checkpoint(write_pocket_like(tmp_path / "broken"), tmp_path)
     path = broken.folder / broken.files[0].name
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match="Fetch it again"):
+    with pytest.raises(CheckpointError, match="Delete it and fetch it again"):
         load_model(broken, Device("cpu", "for a test"), "float32")
 
 

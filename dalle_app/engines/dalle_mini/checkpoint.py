@@ -16,6 +16,7 @@ from typing import Any
 from dalle_app.errors import CheckpointError
 
 BUNDLED = Path(__file__).parent / "checkpoints"
+AGAIN = "Delete it and fetch it again."  # a wrong file in the way would never be fetched anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class Checkpoint:
     Attributes:
         folder: where its files are or will be.
         size: bytes of its files together; for published ones, of their weights in float32.
+        download: bytes to fetch, 0 where nothing is: the published files hold the transformer as
+            float16, and the detokenizer as float32.
         source: the published repository, None for weights that come with the program.
         detokenizer: `kind` (`pocket` or `vqgan`) and that kind's own sizes.
         prompts: what it draws well, for examples and placeholders.
@@ -117,6 +120,7 @@ class Checkpoint:
     source: str | None
     folder: Path
     size: int
+    download: int
     text: TextSizes
     transformer: TransformerSizes
     image: ImageSizes
@@ -143,7 +147,7 @@ class Checkpoint:
         """For the page, in a few words: `ready`, or what would have to be fetched."""
         if not self.missing():
             return "ready"
-        return f"{self.size / 1e9:.1f} GB, not fetched"
+        return f"{self.download / 1e9:.1f} GB, not fetched"
 
 
 def read_checkpoint(description: Path, models_dir: Path) -> Checkpoint:
@@ -169,6 +173,7 @@ def read_checkpoint(description: Path, models_dir: Path) -> Checkpoint:
             source=values["source"],
             folder=models_dir if values["source"] else beside,
             size=values.get("size") or sum(file.bytes or 0 for file in files),
+            download=values.get("download", 0),
             text=TextSizes(**values["text"]),
             transformer=TransformerSizes(**values["transformer"]),
             image=ImageSizes(**values["image"]),
