@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from published_shapes import write_hollow
 
 from dalle_app.engines.dalle_mini import engine as engine_module
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
@@ -43,7 +44,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_numbers_and_a_way_out() 
 
 def test_the_list_of_models_says_what_each_takes() -> None:
     mini = published("mini")
-    assert memory_note(mini, "float32", 8_000_000_000) == "takes 2.4 GB of memory"
+    assert memory_note(mini, "float32", 16 * 10**9) == "takes 2.4 GB of memory, of 16.0 GB here"
     assert memory_note(mini, "float32", 10**9) == "takes 2.4 GB of memory, here are 1.0 GB"
 
 
@@ -85,9 +86,7 @@ def test_a_model_is_weighed_against_what_is_free_once_the_old_one_is_gone(
     tiny_pocket: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mini = replace(published("mini"), folder=tmp_path)
-    for path in mini.sources():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+    write_hollow("mini", tmp_path)
     monkeypatch.setattr(engine_module, "memory_of", lambda _: (10**9, 8 * 10**9))
     with closing(LocalEngine(Settings(device="cpu"), {"p": tiny_pocket, "mini": mini})) as engine:
         assert engine.models()[1].usable

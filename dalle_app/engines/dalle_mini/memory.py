@@ -69,10 +69,14 @@ def check_room(checkpoint: Checkpoint, precision: str, room: int) -> None:
 
 
 def memory_note(checkpoint: Checkpoint, precision: str, room: int) -> str:
-    """For the list of models: `takes 2.4 GB of memory`, and what there is where that is less."""
+    """For the list of models: `takes 2.4 GB of memory, of 16.0 GB here`, or that it does not fit.
+
+    Args:
+        room: bytes that it may take.
+    """
     need = needed(checkpoint, precision)
-    note = f"takes {_gigabytes(need)} of memory"
-    return note if need <= room else f"{note}, here are {_gigabytes(room)}"
+    here = f"of {_gigabytes(room)} here" if need <= room else f"here are {_gigabytes(room)}"
+    return f"takes {_gigabytes(need)} of memory, {here}"
 
 
 def _gigabytes(size: int) -> str:
