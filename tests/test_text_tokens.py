@@ -1,59 +1,23 @@
 """Prompts become the tokens that BART's own algorithm makes of them."""
 
-import itertools
 import json
-import math
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import regex
+from published_shapes import write_bart_like
+from reference_bpe import ReferenceBPE
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from dalle_app.engines.dalle_mini.text import NORMALIZERS, TextReader
+from dalle_app.engines.dalle_mini.checkpoint import BUNDLED, checkpoints
+from dalle_app.engines.dalle_mini.text import NORMALIZERS, TextReader, reader_of
 from dalle_app.errors import CheckpointError
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 DATA = Path(__file__).parent / "data" / "normalized.jsonl"
 LENGTH = 64
-
-
-class ReferenceBPE:
-    """Byte-level BPE as GPT-2's encoder.py describes it, which BART took over: slow and plain."""
-
-    WORDS = regex.compile(
-        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-    )
-
-    def __init__(self, vocab: Path, merges: Path) -> None:
-        self.vocab: dict[str, int] = json.loads(vocab.read_text(encoding="utf-8"))
-        lines = merges.read_text(encoding="utf-8").split("\n")[1:-1]
-        self.ranks = {tuple(line.split(" ")): rank for rank, line in enumerate(lines)}
-        shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-        hidden = [byte for byte in range(256) if byte not in shown]
-        self.letters = {byte: chr(byte) for byte in shown}
-        self.letters |= {byte: chr(256 + k) for k, byte in enumerate(hidden)}
-
-    def encode(self, text: str) -> list[int]:
-        words = self.WORDS.findall(text)
-        return [token for word in words for token in self._merge(word.encode("utf-8"))]
-
-    def _merge(self, word: bytes) -> list[int]:
-        parts = [self.letters[byte] for byte in word]
-        while len(parts) > 1:
-            best = min(itertools.pairwise(parts), key=self._rank)
-            if best not in self.ranks:
-                break
-            merged = []
-            while parts:
-                size = 2 if tuple(parts[:2]) == best else 1
-                merged.append("".join(parts[:size]))
-                parts = parts[size:]
-            parts = merged
-        return [self.vocab[part] for part in parts]
-
-    def _rank(self, pair: tuple[str, str]) -> float:
-        return self.ranks.get(pair, math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +116,82 @@ def test_a_mask_token_behind_the_embeddings_is_no_fault(bart_files: tuple[Path, 
 def test_a_vocabulary_larger_than_the_model_is_refused(bart_files: tuple[Path, Path]) -> None:
     with pytest.raises(CheckpointError, match="another model"):
         reader(bart_files, size=1000)
+
+
+@pytest.fixture(scope="module")
+def bart_sized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models folder with vocabularies of BART's size for mini and mega."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("mini", "mega"):
+        checkpoint = checkpoints(folder)[name]
+        write_bart_like(folder / checkpoint.text.vocab_file, folder / checkpoint.text.merges_file)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["pocket", "mini", "mega"])
+def test_every_models_own_vocabulary_is_accepted(bart_sized: Path, name: str) -> None:
+    assert reader_of(checkpoints(bart_sized)[name]).read("a cat").tokens[0] == 0
+
+
+def shorten(path: Path, share: float) -> None:
+    """Keep the beginning of a file's lines."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[: int(len(lines) * share)]), encoding="utf-8")
+
+
+def shrink(path: Path, share: float) -> None:
+    """Keep the first tokens of a vocabulary."""
+    ids = json.loads(path.read_text(encoding="utf-8"))
+    kept = {token: number for token, number in ids.items() if number < len(ids) * share}
+    path.write_text(json.dumps(kept), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence", "file"),
+    [
+        (
+            lambda v, m: shutil.copy(BUNDLED / "pocket/vocab.json", v),
+            r"belongs to another model: it has 1,280 tokens, and this one has 50,264",
+            "vocab.json",
+        ),
+        (lambda v, m: shutil.copy(BUNDLED / "pocket/merges.txt", m), "another model", "merges.txt"),
+        (lambda v, m: m.write_bytes(b""), "is cut short", "merges.txt"),
+        (lambda v, m: shorten(m, 0.5), "is cut short", "merges.txt"),
+        (lambda v, m: shorten(m, 0.9), "is cut short", "merges.txt"),
+        (lambda v, m: v.write_bytes(b"\n<!DOCTYPE html><p>404"), "is a web page", "vocab.json"),
+        (lambda v, m: m.write_bytes(b"<html><p>404"), "is a web page", "merges.txt"),
+        (lambda v, m: v.write_bytes(v.read_bytes()[:9999]), "is damaged", "vocab.json"),
+        (lambda v, m: v.write_bytes(b"{}"), "another model: it has 0", "vocab.json"),
+        (
+            lambda v, m: (shrink(v, 0.5), m.write_bytes(b"#version: 0.2\n")),
+            "belongs to another model: it has 25,",
+            "vocab.json",
+        ),
+    ],
+    ids=[
+        "pocket's vocabulary",
+        "pocket's merges",
+        "no merges",
+        "half the merges",
+        "most merges",
+        "a web page for a vocabulary",
+        "a web page for merges",
+        "cut vocabulary",
+        "no vocabulary",
+        "half the vocabulary",
+    ],
+)
+def test_a_wrong_tokenizer_is_refused_with_the_files_path(
+    bart_sized: Path,
+    tmp_path: Path,
+    spoil: Callable[[Path, Path], object],
+    sentence: str,
+    file: str,
+) -> None:
+    shutil.copytree(bart_sized, tmp_path, dirs_exist_ok=True)
+    mini = checkpoints(tmp_path)["mini"]
+    spoil(tmp_path / mini.text.vocab_file, tmp_path / mini.text.merges_file)
+    with pytest.raises(CheckpointError, match=sentence) as caught:
+        reader_of(mini)
+    assert f"{tmp_path / 'dalle_bart_mini' / file}" in str(caught.value)
+    assert "fetch" in str(caught.value)

@@ -6,6 +6,7 @@ read; the tokens are byte-level BPE as BART's for all of them.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
+from dalle_app.engines.dalle_mini.checkpoint import AGAIN, Checkpoint
 from dalle_app.engines.dalle_mini.normalizer import normalize
 from dalle_app.errors import CheckpointError, InvalidRequest
 
 START, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
 MASK = "<mask>"  # BART's file may list it behind all others; no prompt ever needs it
+
+_BYTES = 256
+_SPARE = 0.02  # share of a model's tokens that its files may lack: rounding up, made-up words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +64,7 @@ class TextReader:
             )
         self._normalize = NORMALIZERS[normalizer]
         self._length = length
-        try:
-            bpe = models.BPE.from_file(str(vocab), str(merges), unk_token=UNKNOWN)
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise CheckpointError(
-                f"{vocab} or {merges.name} is damaged. Fetch it again."
-            ) from error
-        self._tokenizer = Tokenizer(bpe)
-        # A space before the first word too, so that a word is the same token wherever it stands.
-        self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        vocabulary = self._tokenizer.get_vocab()
-        special = [vocabulary.pop(token, None) for token in (START, PAD, END, UNKNOWN)]
-        vocabulary.pop(MASK, None)
-        if special != [0, 1, 2, 3] or max(vocabulary.values(), default=0) >= size:
-            raise CheckpointError(
-                f"{vocab} belongs to another model. Fetch the published file again."
-            )
+        self._tokenizer = _bpe(vocab, merges, size)
 
     def read(self, text: str) -> Reading:
         """Normalise a text and cut it into tokens; `</s>` is kept however long it is.
@@ -104,6 +93,42 @@ class TextReader:
                 "Say it in English, “a blue harp”.",
             )
         return reading
+
+
+def _bpe(vocab: Path, merges: Path, size: int) -> Tokenizer:
+    """A byte-level BPE as BART's, for a model of `size` tokens; its files are checked."""
+    for path in (vocab, merges):
+        with path.open("rb") as stream:
+            if stream.read(256).lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+                raise CheckpointError(
+                    f"{path} is a web page, not a vocabulary: the download went wrong. {AGAIN}"
+                )
+    try:
+        known, pairs = models.BPE.read_file(str(vocab), str(merges))
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise CheckpointError(
+            f"{vocab} or {merges} is damaged. Delete both and fetch them again."
+        ) from error
+    numbers = [number for token, number in known.items() if token != MASK]
+    special = [known.get(token) for token in (START, PAD, END, UNKNOWN)]
+    spare = math.ceil(size * _SPARE)
+    if special != [0, 1, 2, 3] or max(numbers) >= size or len(numbers) < size - spare:
+        raise CheckpointError(
+            f"{vocab} belongs to another model: it has {len(numbers):,} tokens, and this one has "
+            f"{size:,}. Put this model's own file there, or delete it and fetch it again."
+        )
+    # Every token but bytes and a few that no text has, such as <s>, is made of two others.
+    made = {first + second for first, second in pairs}
+    strange = made.union(*pairs) - known.keys()
+    if strange or len(known.keys() - made) > _BYTES + spare:
+        raise CheckpointError(
+            f"{merges} is cut short or belongs to another model: it makes "
+            f"{len(made - strange):,} of the {len(known):,} tokens in {vocab.name}. {AGAIN}"
+        )
+    tokenizer = Tokenizer(models.BPE(known, pairs, unk_token=UNKNOWN))
+    # A space before the first word too, so that a word is the same token wherever it stands.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
 
 
 def _pieces(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[str, ...]:
