@@ -61,6 +61,12 @@ class Studio:
         """All models of all engines, the default one first."""
         return [model for engine in self.engines for model in engine.models()]
 
+    def first_model(self, wanted: str = "") -> str:
+        """A model to begin with: the wanted one, the default one, or any, if it can draw now."""
+        models = self.models()
+        usable = [model.name for model in models if model.usable] or [models[0].name]
+        return wanted if wanted in usable else usable[0]
+
     def reading(self, model: str, prompt: str) -> Reading | None:
         """What a model would read of a prompt; None where only a far server knows.
 

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import last, pixels
+from published_shapes import write_hollow
 from random_checkpoint import write_package_like, write_pocket_like
 
-from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, read_checkpoint
+from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints, read_checkpoint
 from dalle_app.engines.dalle_mini.engine import LocalEngine
+from dalle_app.engines.dalle_mini.model import check_files
 from dalle_app.errors import CheckpointError, EngineError, InvalidRequest
 from dalle_app.request import ImageRequest
 from dalle_app.settings import Settings
@@ -125,11 +128,11 @@ def test_a_model_that_is_not_offered_is_refused(engine: LocalEngine) -> None:
 
 
 def test_missing_weights_are_said_with_their_size(tmp_path: Path, tiny: Checkpoint) -> None:
-    away = replace(tiny, name="away", folder=tmp_path, size=1_900_000_000)
+    away = replace(tiny, name="away", folder=tmp_path, download=1_100_000_000)
     engine = start(tiny, away)
     states = {model.name: (model.state, model.usable) for model in engine.models()}
-    assert states == {"tiny": ("ready", True), "away": ("1.9 GB, not fetched", False)}
-    with pytest.raises(CheckpointError, match=r"not on this machine \(1\.9 GB"):
+    assert states == {"tiny": ("ready", True), "away": ("1.1 GB, not fetched", False)}
+    with pytest.raises(CheckpointError, match=r"not on this machine \(1\.1 GB"):
         last(engine, replace(HARP, model="away"))
     engine.close()
 
@@ -143,6 +146,68 @@ def test_damaged_weights_fail_their_own_requests_only(tmp_path: Path, tiny: Chec
         last(engine, replace(HARP, model="broken"))
     assert last(engine, HARP).final
     engine.close()
+
+
+def test_damaged_weights_are_known_before_they_are_asked_for_and_forgotten_when_replaced(
+    tmp_path: Path, tiny: Checkpoint
+) -> None:
+    broken = read_checkpoint(write_pocket_like(tmp_path / "broken"), tmp_path)
+    path = tmp_path / "broken" / broken.files[0].name
+    whole = path.read_bytes()
+    path.write_bytes(b"<!doctype html>")
+    engine = start(broken, tiny)
+    states = {model.name: (model.state, model.usable) for model in engine.models()}
+    assert states == {"broken": ("damaged", False), "tiny": ("ready", True)}
+    path.write_bytes(whole)
+    assert all(model.usable for model in engine.models())
+    assert last(engine, replace(HARP, model="broken")).final
+    engine.close()
+
+
+def test_a_fault_that_only_loading_finds_is_remembered(tmp_path: Path, tiny: Checkpoint) -> None:
+    broken = read_checkpoint(write_pocket_like(tmp_path / "broken"), tmp_path)
+    path = tmp_path / "broken" / broken.files[0].name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # one weight is another, which the hash alone tells
+    path.write_bytes(content)
+    engine = start(tiny, broken)
+    with pytest.raises(CheckpointError, match="its hash is another"):
+        last(engine, replace(HARP, model="broken"))
+    states = {model.name: model.usable for model in engine.models()}
+    assert states == {"tiny": True, "broken": False}
+    engine.close()
+
+
+def test_files_under_the_published_names_that_are_not_weights_are_told_and_can_be_fetched(
+    tmp_path: Path, tiny: Checkpoint
+) -> None:
+    mini = checkpoints(tmp_path)["mini"]
+    write_hollow("mini", tmp_path)
+    state, *can = start_and_list(tiny, mini)["mini"]
+    assert state.startswith("ready, takes 2.4 GB of memory")
+    assert can == [True, False]  # be drawn with, be fetched
+    for path in mini.sources():
+        path.write_bytes(b"<!doctype html>")
+    state, *can = start_and_list(tiny, mini)["mini"]
+    assert state.startswith("damaged, fetch it again, takes 2.4 GB of memory")
+    assert can == [False, True]
+
+
+def test_megas_files_in_minis_place_are_told_with_their_path(tmp_path: Path) -> None:
+    mini, mega = (checkpoints(tmp_path)[name] for name in ("mini", "mega"))
+    for name in ("mini", "mega"):
+        write_hollow(name, tmp_path)
+    wrong = mini.folder / mini.files[1].name
+    wrong.write_bytes((mega.folder / mega.files[1].name).read_bytes())
+    with pytest.raises(CheckpointError, match="belong to another model") as caught:
+        check_files(mini)
+    assert str(wrong) in str(caught.value)
+
+
+def start_and_list(*family: Checkpoint) -> dict[str, tuple[str, bool, bool]]:
+    """State, usable and fetchable of each model, as a fresh start sees them."""
+    with closing(start(*family)) as engine:
+        return {m.name: (m.state, m.usable, m.fetchable) for m in engine.models()}
 
 
 def test_the_published_layout_is_read_and_drawn(tmp_path: Path) -> None:

@@ -79,6 +79,47 @@ def test_the_model_is_loaded_once_whatever_the_number_of_threads(tiny: Checkpoin
     assert all(snapshot.final for snapshot in done)
 
 
+def test_warming_up_goes_on_to_the_next_model_and_tells_a_failure_in_one_line(
+    tiny: Checkpoint, model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = threading.Event()
+
+    def load(checkpoint: Checkpoint) -> Model:
+        if checkpoint is not tiny:
+            raise CheckpointError("encoder.pt is a web page.")
+        loaded.set()
+        return model
+
+    scheduler = Scheduler(load)
+    scheduler.warm_up(replace(tiny, name="broken"), tiny)
+    assert loaded.wait(60)
+    scheduler.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "broken could not be loaded: encoder.pt is a web page."
+    ]
+    assert caplog.records[0].exc_info is None
+
+
+def test_a_request_ends_the_warming_up_because_its_own_model_shall_stay(
+    tiny: Checkpoint, gated: Gated
+) -> None:
+    loads = []
+
+    def load(checkpoint: Checkpoint) -> Model:
+        loads.append(checkpoint.name)
+        return gated
+
+    scheduler = Scheduler(load)
+    drawn, waiting = scheduler.submit(CAT, tiny), scheduler.submit(CAT, tiny)
+    gated.gate.release(1)
+    until(drawn.snapshots(), step=1)
+    scheduler.warm_up(replace(tiny, name="other"))
+    gated.gate.release(2 * 64)
+    assert finish(waiting).final
+    scheduler.close()
+    assert loads == ["tiny"]
+
+
 def test_two_requests_at_once_get_what_they_get_alone(tiny: Checkpoint, model: Model) -> None:
     scheduler = Scheduler(lambda _: model)
     alone = [pixels(finish(scheduler.submit(request, tiny))) for request in (HARP, CAT)]

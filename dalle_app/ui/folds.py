@@ -10,9 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from dalle_app.access import is_loopback
 from dalle_app.errors import DalleError
-from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.styles import styled
 from dalle_app.ui.connection import is_from_here
@@ -71,24 +69,27 @@ class ModelsFold:
     Fetching takes room on the owner's disk, so visitors of other machines are told whom to ask.
     """
 
-    def __init__(self, studio: Studio, settings: Settings) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        wanted = _fetchable(studio)
-        self.offered = bool(wanted) and is_loopback(settings.host)
-        note = say("weights_owner", model=wanted[0]) if wanted and not self.offered else ""
         with gr.Accordion(say("weights"), open=False, elem_classes="more"):
-            self.shown = gr.HTML(models_markup(studio, note), apply_default_css=False)
-            with gr.Row(visible=self.offered, elem_classes="fetch-row") as self.row:
-                self.which = _choice(wanted)
+            self.shown = gr.HTML(models_markup(studio), apply_default_css=False)
+            with gr.Row(visible=False, elem_classes="fetch-row") as self.row:
+                self.which = _choice(_fetchable(studio))
                 self.fetch = gr.Button(say("weights_fetch"))
                 self.stop = gr.Button(say("weights_stop"), visible=False)
 
-    def wire(self, model: gr.Dropdown) -> None:
+    def wire(self, page: gr.Blocks, model: gr.Dropdown) -> None:
         """Connect the buttons. A model that has come is offered in `model` at once."""
-        if not self.offered:  # a hidden button is still an endpoint
-            return
         self.model = model
         parts = [self.shown, self.row, self.which, self.fetch, self.stop, model]
+        page.load(
+            self.open,
+            None,
+            parts,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
         fetching = self.fetch.click(
             self.follow,
             self.which,
@@ -101,10 +102,21 @@ class ModelsFold:
             self.rest, None, parts, queue=False, cancels=[fetching], api_visibility="private"
         )
 
+    def open(self, asker: gr.Request) -> Changes:
+        """The page was opened: what there is by now, and for the owner what can be fetched."""
+        if is_from_here(asker):
+            return self._changes("")
+        wanted = _fetchable(self.studio)
+        return {
+            self.shown: models_markup(
+                self.studio, say("weights_owner", model=wanted[0]) if wanted else ""
+            )
+        }
+
     def follow(self, name: str, asker: gr.Request) -> Iterator[Changes]:
         """Fetch a model and show how far it is; in the end, that it can be chosen."""
-        if not is_from_here(asker):  # but through a proxy
-            yield self._changes(say("weights_owner", model=name), failed=True)
+        if not is_from_here(asker):  # a hidden button is still an endpoint
+            yield {self.shown: models_markup(self.studio, say("weights_owner", model=name))}
             return
         said, failed = say("weights_starting", model=name), False
         yield self._changes(said, fetching=True)
@@ -142,6 +154,13 @@ def models_markup(studio: Studio, text: str = "", *, failed: bool = False) -> st
 def model_choices(studio: Studio) -> list[tuple[str, str]]:
     """The models for a dropdown: what is shown, and the name."""
     return [(f"{model.name} · {model.state}", model.name) for model in studio.models()]
+
+
+def choose_model(studio: Studio, model: str) -> Any:
+    """A dropdown's update: the models as they are now, with this one chosen if there is such."""
+    choices = model_choices(studio)
+    there = model in [name for _, name in choices]
+    return gr.update(choices=choices, value=model if there else studio.first_model())
 
 
 def _choice(wanted: list[str]) -> gr.Dropdown:

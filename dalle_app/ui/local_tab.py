@@ -13,12 +13,11 @@ import gradio as gr
 from dalle_app.errors import DalleError, InvalidRequest
 from dalle_app.recipe import request_from_link
 from dalle_app.request import MAX_SIDE, ImageRequest, request_from_fields
-from dalle_app.settings import Settings
 from dalle_app.studio import Studio
 from dalle_app.styles import styled, styles
 from dalle_app.ui.easel import Changes, Easel, lay
 from dalle_app.ui.examples import examples
-from dalle_app.ui.folds import ModelsFold, ReadingFold, model_choices
+from dalle_app.ui.folds import ModelsFold, ReadingFold, choose_model, model_choices
 from dalle_app.ui.markup import problem_markup, status_markup
 from dalle_app.ui.status import Status
 from dalle_app.ui.view import View, picked
@@ -61,9 +60,8 @@ def request_from_widgets(
 class LocalTab:
     """Builds the tab's widgets inside the current `gr.Tab`."""
 
-    def __init__(self, studio: Studio, settings: Settings) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.default_model = settings.model
         self.easel = Easel(studio, "local", side=3, examples=examples())
         with gr.Row(elem_classes="prompt-row"):
             self.prompt = gr.Textbox(
@@ -104,7 +102,7 @@ class LocalTab:
                 self.pin = gr.Checkbox(label=say("seed_pin"), elem_classes="pin", container=False)
             self.model = gr.Dropdown(
                 model_choices(studio),
-                value=self.default_model,
+                value=studio.first_model(),
                 label=say("model"),
                 elem_classes="model",
                 filterable=False,
@@ -125,7 +123,7 @@ class LocalTab:
         lay(self.easel.status)
         lay(self.easel.grid)
         lay(self.easel.recent)
-        self.models = ModelsFold(studio, settings)
+        self.models = ModelsFold(studio)
         # Not a secret: it only scrambles four numbers in the visitor's own browser.
         self.remembered = gr.BrowserState(
             [""] * len(_MORE), storage_key="crayonbox:more", secret="crayonbox"
@@ -189,7 +187,7 @@ class LocalTab:
         then_watch(opened)
         easel.wire()
         self.reading.wire(self.prompt, self.style, self.model)
-        self.models.wire(self.model)
+        self.models.wire(page, self.model)
         self._wire_seed()
         gr.on(
             [event for box in self.numbers.values() for event in (box.input, box.blur)],
@@ -245,10 +243,11 @@ class LocalTab:
     def open(self, remembered: list[str], view: View, asker: gr.Request) -> Changes:
         """The page was opened: the last run comes back, and a link fills the widgets in."""
         run, changes = self.easel.reload(view, asker)
-        changes |= {self.model: gr.update(choices=model_choices(self.studio))}
         if run is not None:
             filled = self._filled(run.request)
             changes |= {w: v for w, v in filled.items() if w not in self.numbers.values()}
+        first = self.studio.first_model(run.request.model if run else "")
+        changes[self.model] = choose_model(self.studio, first)
         more = [str(text)[:4_000] for text in remembered or []]
         if len(more) == len(_MORE):
             changes |= dict(zip(self.numbers.values(), more, strict=True))
@@ -281,16 +280,12 @@ class LocalTab:
             self.side: min(wanted.side, MAX_SIDE),
             self.seed: "" if wanted.seed is None else str(wanted.seed),
             self.pin: pinned,
-            self.model: self._offered(wanted.model),
+            self.model: choose_model(self.studio, wanted.model),
         }
         for name, box in self.numbers.items():
             value = getattr(wanted, name)
             changes[box] = "" if value is None else str(value)
         return changes
-
-    def _offered(self, model: str) -> str:
-        names = [offered.name for offered in self.studio.models()]
-        return model if model in names else self.default_model
 
     def _wire_seed(self) -> None:
         """The dice empties the box; typing a seed pins it. Both without asking the server."""

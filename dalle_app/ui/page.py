@@ -30,7 +30,7 @@ def build_page(studio: Studio, settings: Settings) -> gr.Blocks:
         gr.HTML(_head(studio), apply_default_css=False, elem_classes="head-place")
         with gr.Tabs(elem_classes="tabs"):
             with gr.Tab(say("local_tab"), id="local"):
-                local = LocalTab(studio, settings)
+                local = LocalTab(studio)
             with gr.Tab(say("api_tab"), id="api"):
                 api = ApiTab(studio, settings)
         gr.HTML(_foot(studio, settings), apply_default_css=False, elem_classes="foot-place")

@@ -6,15 +6,17 @@ Joins settings, checkpoints and the scheduler to the Engine protocol, and knows 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Generator, Mapping
 
 from dalle_app.engines import ModelState, Snapshots
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
 from dalle_app.engines.dalle_mini.device import choose_device, memory_of
 from dalle_app.engines.dalle_mini.drawing import ENGINE
-from dalle_app.engines.dalle_mini.hub import Progress, fetch
+from dalle_app.engines.dalle_mini.fetching import fetch_model
+from dalle_app.engines.dalle_mini.hub import Progress
 from dalle_app.engines.dalle_mini.memory import check_room, memory_note, needed
-from dalle_app.engines.dalle_mini.model import Model, load_model
+from dalle_app.engines.dalle_mini.model import Model, check_files, load_model
 from dalle_app.engines.dalle_mini.scheduler import Scheduler
 from dalle_app.engines.dalle_mini.text import Reading, TextReader, reader_of
 from dalle_app.errors import CheckpointError, InvalidRequest
@@ -46,15 +48,14 @@ class LocalEngine:
         self._precision = settings.precision
         self._scheduler = Scheduler(self._load)
         self._readers: dict[str, TextReader] = {}
+        self._faults: dict[str, tuple[_Mark, str]] = {}
+        self._looking = threading.Lock()
         log.info("drawing on %s", self._device)
-        ready = [
-            checkpoint for checkpoint in self._checkpoints.values() if not checkpoint.missing()
-        ]
-        if ready:
-            self._scheduler.warm_up(ready[0])
+        family = zip(self._checkpoints.values(), self.models(), strict=True)
+        self._scheduler.warm_up(*(checkpoint for checkpoint, state in family if state.usable))
 
     def models(self) -> list[ModelState]:
-        """See Engine.models."""
+        """See Engine.models. Files that it has not seen yet are looked at, which takes a moment."""
         _, room = memory_of(self._device)
         return [self._state(checkpoint, room) for checkpoint in self._checkpoints.values()]
 
@@ -74,6 +75,7 @@ class LocalEngine:
         checkpoint = self._present(request.model)
         _, room = memory_of(self._device)
         check_room(checkpoint, self._precision, room)
+        self._refuse_damaged(checkpoint)  # here, where it does not cost another model its place
         ticket = self._scheduler.submit(request.settle(), checkpoint)
         try:
             yield from ticket.snapshots()
@@ -81,27 +83,27 @@ class LocalEngine:
             self._scheduler.give_up(ticket)
 
     def fetch(self, model: str) -> Generator[Progress]:
-        """Fetch a published model's files, with reports; closing it stops. See `hub.fetch`.
+        """Fetch a published model's files, with reports; closing it stops. See `fetch_model`.
 
         Raises:
             InvalidRequest: no such model.
-            CheckpointError: it does not fit into this machine's memory.
+            CheckpointError: it does not fit into this machine's memory, or is here and damaged.
             FetchError: its files did not come.
         """
-        checkpoint = self._checkpoint(model)
         _, room = memory_of(self._device)
-        check_room(checkpoint, self._precision, room)
-        yield from fetch(checkpoint)
+        yield from fetch_model(self._checkpoint(model), self._precision, room)
 
     def reading(self, model: str, prompt: str) -> Reading:
         """What a model would read of a prompt. Needs its vocabulary, not its weights.
 
         Raises:
             InvalidRequest: no such model.
-            CheckpointError: its files are missing, or its vocabulary is damaged.
+            CheckpointError: its files are missing or damaged.
         """
+        checkpoint = self._present(model)
+        self._refuse_damaged(checkpoint)
         if model not in self._readers:
-            self._readers[model] = reader_of(self._present(model))
+            self._readers[model] = reader_of(checkpoint)
         return self._readers[model].read(prompt)
 
     def close(self) -> None:
@@ -123,15 +125,54 @@ class LocalEngine:
             )
         return checkpoint
 
+    def _refuse_damaged(self, checkpoint: Checkpoint) -> None:
+        if fault := self._fault(checkpoint):
+            raise CheckpointError(fault)
+
+    def _fault(self, checkpoint: Checkpoint) -> str:
+        """What is wrong with a checkpoint's files, or nothing. Asked again once they change."""
+        with self._looking:
+            mark = _mark(checkpoint)
+            seen, fault = self._faults.get(checkpoint.name, (None, ""))
+            if seen != mark:
+                try:
+                    check_files(checkpoint)
+                    fault = ""
+                except CheckpointError as error:
+                    fault = str(error)
+                self._faults[checkpoint.name] = mark, fault
+            return fault
+
     def _state(self, checkpoint: Checkpoint, room: int) -> ModelState:
-        name, state, usable = checkpoint.name, checkpoint.state, not checkpoint.missing()
+        missing, fits = bool(checkpoint.missing()), True
+        note = ""
         if checkpoint.source:
-            state = f"{state}, {memory_note(checkpoint, self._precision, room)}"
-            usable = usable and needed(checkpoint, self._precision) <= room
-        fetchable = bool(checkpoint.source and checkpoint.missing())
-        return ModelState(name, state, usable, checkpoint.prompts, fetchable)
+            fits = needed(checkpoint, self._precision) <= room
+            note = f", {memory_note(checkpoint, self._precision, room)}"
+        damaged = fits and not missing and bool(self._fault(checkpoint))
+        state = checkpoint.state
+        if damaged:
+            state = "damaged, fetch it again" if checkpoint.source else "damaged"
+        usable = fits and not missing and not damaged
+        fetchable = bool(checkpoint.source) and (missing or damaged)
+        return ModelState(checkpoint.name, state + note, usable, checkpoint.prompts, fetchable)
 
     def _load(self, checkpoint: Checkpoint) -> Model:
         free, _ = memory_of(self._device)  # another model has been unloaded by now
         check_room(checkpoint, self._precision, free)
-        return load_model(checkpoint, self._device, self._precision)
+        mark = _mark(checkpoint)
+        try:
+            return load_model(checkpoint, self._device, self._precision)
+        except CheckpointError as error:
+            with self._looking:
+                self._faults[checkpoint.name] = mark, str(error)
+            raise
+
+
+_Mark = tuple[tuple[int, int], ...]  # size and time of change of every file that is there
+
+
+def _mark(checkpoint: Checkpoint) -> _Mark:
+    """What changes when a checkpoint's files do."""
+    there = [path.stat() for path in checkpoint.sources() if path.is_file()]
+    return tuple((found.st_size, found.st_mtime_ns) for found in there)

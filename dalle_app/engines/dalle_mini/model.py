@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
 from dalle_app.engines.dalle_mini.decoder import Row, decode
@@ -21,7 +21,8 @@ from dalle_app.engines.dalle_mini.package import DalleBartDecoder, DalleBartEnco
 from dalle_app.engines.dalle_mini.painter import Painter, build_detokenizer
 from dalle_app.engines.dalle_mini.text import TextReader, reader_of
 from dalle_app.engines.dalle_mini.vocabulary import Vocabulary
-from dalle_app.engines.dalle_mini.weights import fill, fingerprint, read_parts
+from dalle_app.engines.dalle_mini.weights import PARTS, fill, fingerprint, read_parts
+from dalle_app.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +75,8 @@ def load_model(checkpoint: Checkpoint, device: Device, precision: str) -> Model:
     began = time.perf_counter()
     parts = read_parts(checkpoint)
     mark = fingerprint(checkpoint)
-    text, sizes, image = checkpoint.text, checkpoint.transformer, checkpoint.image
     dtype: torch.dtype = getattr(torch, precision)
-    with torch.device("meta"):  # no memory until the weights come
-        encoder, decoder = transformer(text, sizes, image, device.kind)
-        detokenizer = build_detokenizer(checkpoint)
-    encoder.pose_tokens = encoder.pose_tokens[:1]  # the package's has room for two texts, no more
+    encoder, decoder, detokenizer = _networks(checkpoint, device.kind)
     fill(encoder, parts["encoder"], "encoder", device.kind, dtype)
     fill(decoder, parts["decoder"], "decoder", device.kind, dtype)
     fill(detokenizer, parts["detokenizer"], "detokenizer", device.kind, torch.float32)
@@ -93,5 +90,36 @@ def load_model(checkpoint: Checkpoint, device: Device, precision: str) -> Model:
         reader=reader_of(checkpoint),
         encoder=encoder,
         decoder=decoder,
-        painter=Painter(detokenizer, image.grid),
+        painter=Painter(detokenizer, checkpoint.image.grid),
     )
+
+
+def check_files(checkpoint: Checkpoint) -> None:
+    """Whether a checkpoint's files would load, as far as can be told without reading the weights.
+
+    Quick: it reads the vocabulary, and the names and shapes of the tensors.
+
+    Raises:
+        CheckpointError: files are missing, damaged or of another model.
+    """
+    parts = read_parts(checkpoint)
+    reader_of(checkpoint)
+    for part, network in zip(PARTS, _networks(checkpoint, "meta"), strict=True):
+        try:
+            fill(network, parts[part], part, "meta", torch.float32)
+        except CheckpointError as error:
+            names = [file.name for file in checkpoint.files if file.part in ("", part)]
+            paths = ", ".join(str(checkpoint.folder / name) for name in names)
+            raise CheckpointError(f"{error} They were read from {paths}.") from error
+
+
+def _networks(
+    checkpoint: Checkpoint, device: str
+) -> tuple[DalleBartEncoder, DalleBartDecoder, nn.Module]:
+    """Encoder, decoder and detokenizer, which take no memory until their weights come."""
+    text, sizes, image = checkpoint.text, checkpoint.transformer, checkpoint.image
+    with torch.device("meta"):
+        encoder, decoder = transformer(text, sizes, image, device)
+        detokenizer = build_detokenizer(checkpoint)
+    encoder.pose_tokens = encoder.pose_tokens[:1]  # the package's has room for two texts, no more
+    return encoder, decoder, detokenizer

@@ -20,7 +20,7 @@ from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
 from dalle_app.engines.dalle_mini.device import thread_count
 from dalle_app.engines.dalle_mini.drawing import draw
 from dalle_app.engines.dalle_mini.model import Model
-from dalle_app.errors import Busy, EngineError
+from dalle_app.errors import Busy, DalleError, EngineError
 from dalle_app.request import ImageRequest, Snapshot
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Scheduler:
         self._load, self._room = load, room
         self._waiting: deque[Ticket] = deque()
         self._current: Ticket | None = None
-        self._wanted: Checkpoint | None = None  # to be loaded while nobody waits
+        self._wanted: deque[Checkpoint] = deque()  # one to be loaded while nobody waits
         self._model: Model | None = None
         self._closed = False
         self._changed = threading.Condition()
@@ -106,11 +106,11 @@ class Scheduler:
                 self._waiting.remove(ticket)
                 self._tell_places()
 
-    def warm_up(self, checkpoint: Checkpoint) -> None:
-        """Load a model in the background, so that the first request need not wait for it."""
+    def warm_up(self, *checkpoints: Checkpoint) -> None:
+        """Load the first of these that can be, in the background, unless a request comes before."""
         with self._changed:
             self._start()
-            self._wanted = checkpoint
+            self._wanted = deque(checkpoints)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -150,22 +150,28 @@ class Scheduler:
                 self._waiting.clear()
                 return None
             if self._waiting:
+                self._wanted.clear()  # the request's own model shall stay
                 self._current = self._waiting.popleft()
                 self._tell_places()
                 return self._current
-            wanted, self._wanted = self._wanted, None
-            return wanted
+            return self._wanted.popleft()
 
     def _tell_places(self) -> None:
         for place, ticket in enumerate(self._waiting):
             ticket.waiting(place + (self._current is not None))
 
     def _warm(self, checkpoint: Checkpoint) -> None:
+        """Load it, and no other any more; a failure leaves the rest to be tried."""
         try:
             self._model_of(checkpoint)
-        except Exception:
+        except DalleError as error:
             # The first request for it fails with the same error, where a person sees it.
+            log.error("%s could not be loaded: %s", checkpoint.name, error)
+        except Exception:
             log.exception("%s could not be loaded", checkpoint.name)
+        else:
+            with self._changed:
+                self._wanted.clear()
 
     def _draw(self, ticket: Ticket) -> None:
         try:
