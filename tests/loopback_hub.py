@@ -1,7 +1,7 @@
 """A hub of models on loopback that speaks huggingface_hub's protocol, and its troubles on demand.
 
-Shares no code with the app. Large files answer HEAD with a redirect and their SHA-256, small ones
-with git's hash, as the real hub's do.
+Shares no code with the app. Large files answer with a redirect to another host, and HEAD with their
+SHA-256; small ones come at once, with git's hash, as the real hub's do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class LoopbackHub(ThreadingHTTPServer):
         body: what is sent instead of a file, by name, while HEAD promises the file.
         portal: every address answers with a web page.
         gate: answers wait for it in the middle of a large file, if it is set up.
+        reached: set once an answer has come to the gate.
         calls: requests so far, by method.
+        bodies: files whose contents were asked for, by name.
         ranges: the Range headers so far.
     """
 
@@ -42,7 +44,9 @@ class LoopbackHub(ThreadingHTTPServer):
         self.body: dict[str, bytes] = {}
         self.portal = False
         self.gate: threading.Event | None = None
+        self.reached = threading.Event()
         self.calls: Counter[str] = Counter()
+        self.bodies: Counter[str] = Counter()
         self.ranges: list[str] = []
 
     @property
@@ -84,19 +88,22 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, HTML, {"Content-Type": "text/html"}, with_body)
         parts = self.path.strip("/").split("/")
         name = parts[-1]
+        on_cdn = parts[0] == "cdn"
         known = ["/".join(parts[:2]), *parts[2:3]] == [hub.repository, "resolve"]
         if name in hub.status:
             return self._send(hub.status[name], b"", {}, with_body)
-        if not known or name not in hub.files or parts[3] not in ("main", COMMIT):
+        found = name in hub.files and (on_cdn or (known and parts[3] in ("main", COMMIT)))
+        if not found:
             return self._send(404, b"", {"X-Error-Code": "EntryNotFound"}, with_body)
         content = hub.files[name]
-        large = name.endswith(LARGE)
         headers = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-        if large and not with_body:
+        if name.endswith(LARGE) and not on_cdn:
             headers["X-Linked-Etag"] = f'"{hashlib.sha256(content).hexdigest()}"'
             headers["X-Linked-Size"] = str(len(content))
-            headers["Location"] = f"http://cdn.invalid/{name}"
+            headers["Location"] = f"http://localhost:{hub.server_port}/cdn/{name}"
             return self._send(302, b"", headers, with_body)
+        if with_body:
+            hub.bodies[name] += 1
         git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         headers["ETag"] = f'"{git}"'
         content = hub.body.get(name, content)
@@ -122,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         half = len(body) // 2
         self.wfile.write(body[:half])
         if name.endswith(LARGE) and hub.gate:
+            self.wfile.flush()
+            hub.reached.set()
             hub.gate.wait()
         if hub.breaks[name]:
             hub.breaks[name] -= 1

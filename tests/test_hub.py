@@ -1,17 +1,22 @@
 """Published weights arrive whole and under their names, or not at all, whatever the hub does."""
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 from loopback_hub import COMMIT, HTML, LoopbackHub, loopback_hub
+from published_shapes import write_hollow
 
-from dalle_app.engines.dalle_mini import engine as engine_module
+from dalle_app.engines.dalle_mini import fetching
 from dalle_app.engines.dalle_mini import hub as hub_module
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint, checkpoints
 from dalle_app.engines.dalle_mini.engine import LocalEngine
@@ -27,13 +32,15 @@ SIZES = {
     "decoder_mini.pt": 60_000,
     "detoker.pt": 30_000,
 }
+CHUNK = hub_module._CHUNK
 FILES = {name: (name.encode() * size)[:size] for name, size in SIZES.items()}
 
 
 @pytest.fixture
 def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     """The published mini in an empty models folder; everything comes in small bites."""
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)
+    monkeypatch.setattr(hub_module, "_CHUNK", 1000)
     monkeypatch.setattr(hub_module, "_PULSE", 0.02)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     return checkpoints(tmp_path / "models")["mini"]
@@ -118,6 +125,119 @@ def test_two_fetches_at_once_take_turns_and_both_succeed(
     for thread in both:
         thread.join()
     assert fetched(mini) == FILES
+
+
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from dalle_app.engines.dalle_mini.checkpoint import checkpoints
+from dalle_app.engines.dalle_mini.hub import fetch
+list(fetch(checkpoints(Path(sys.argv[1]))["mini"], sys.argv[2]))
+"""
+
+
+def test_a_fetch_waits_for_another_process_that_fetches_the_same(
+    mini: Checkpoint, hub: LoopbackHub
+) -> None:
+    hub.gate = threading.Event()
+    command = [sys.executable, "-c", OTHER_PROCESS, str(mini.folder), hub.endpoint]
+    with subprocess.Popen(command) as other:
+        assert hub.reached.wait(60)  # it is in the middle of the encoder, and holds its lock
+        fetching = fetch(mini, hub.endpoint)
+        for _ in range(20):
+            next(fetching)
+        assert hub.bodies == {"vocab_mini.json": 1, "merges_mini.txt": 1, "encoder_mini.pt": 1}
+        hub.gate.set()
+        list(fetching)
+    assert other.returncode == 0
+    assert fetched(mini) == FILES
+    assert hub.bodies == dict.fromkeys(FILES, 1)
+
+
+def test_a_line_that_is_gone_for_good_is_told_and_the_next_fetch_goes_on(
+    mini: Checkpoint, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda _: None))
+    hub.breaks["encoder_mini.pt"] = 1000
+    message = failure(mini, hub)
+    assert "broke off at encoder_mini.pt" in message
+    assert "What has come is kept" in message
+    assert set(fetched(mini)) == {"vocab_mini.json", "merges_mini.txt"}
+    [part] = mini.folder.rglob("encoder*.part")
+    kept = part.stat().st_size
+    assert kept >= 39_000  # of 40,000: all but a chunk
+    hub.breaks.clear()
+    hub.ranges.clear()
+    list(fetch(mini, hub.endpoint))
+    assert hub.ranges == [f"bytes={kept}-"]
+    assert fetched(mini) == FILES
+
+
+def test_speed_and_time_left_are_of_what_comes_now_and_unknown_where_nothing_does(
+    mini: Checkpoint, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = count(0.0, 0.5)  # two reports a second, as they should be
+    monkeypatch.setattr(hub_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    hub.gate = threading.Event()
+    fetching = fetch(mini, hub.endpoint)
+    before = SIZES["vocab_mini.json"] + SIZES["merges_mini.txt"]
+    while (report := next(fetching)).done < before + 20_000:
+        pass
+    for _ in range(20):
+        report = next(fetching)
+    assert report.done == before + 20_000
+    assert report.speed == 0  # the hub has sent nothing for ten seconds
+    assert report.seconds_left is None
+    fetching.close()
+    hub.gate.set()
+
+    hub.gate = threading.Event()
+    hub.reached.clear()
+    fetching = fetch(mini, hub.endpoint)
+    report = next(fetching)
+    assert hub.reached.wait(60)
+    while report.done < 20_000 + 10_000:  # the rest's first half has come
+        report = next(fetching)
+    report = next(fetching)
+    assert 0 < report.speed <= 10_000 / 0.5  # what an earlier fetch brought is no speed
+    assert report.seconds_left == (report.total - report.done) / report.speed
+    hub.gate.set()
+    assert list(fetching)[-1].done <= report.total
+
+
+def test_what_comes_is_kept_and_counted_by_the_quarter_megabyte(
+    mini: Checkpoint, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_CHUNK", CHUNK)  # no smaller bites
+    hub.files["encoder_mini.pt"] = bytes(1_200_000)
+    hub.gate = threading.Event()
+    fetching = fetch(mini, hub.endpoint)
+    before = SIZES["vocab_mini.json"] + SIZES["merges_mini.txt"]
+    while next(fetching).done < before + 600_000 - CHUNK:
+        pass
+    fetching.close()
+    hub.gate.set()
+    list(fetch(mini, hub.endpoint))
+    assert int(hub.ranges[0].removeprefix("bytes=").rstrip("-")) > 600_000 - CHUNK
+
+
+def test_how_much_will_come_and_how_much_disk_is_free_is_known_before_the_first_byte(
+    mini: Checkpoint, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * 10**9))
+    report = next(fetch(mini, hub.endpoint))
+    assert (report.total, report.free) == (sum(SIZES.values()), 2 * 10**9)
+    assert Progress(0, 1_939_000_000, free=2 * 10**9).outlook == (
+        "1,939 MB to come, 2.0 GB of disk free"
+    )
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "hf-mirror.example", "ftp://hub.example"])
+def test_an_endpoint_that_is_no_address_is_told_by_its_variable(
+    mini: Checkpoint, endpoint: str
+) -> None:
+    with pytest.raises(FetchError, match=f"HF_ENDPOINT is '{endpoint}', which is no address"):
+        list(fetch(mini, endpoint))
 
 
 def test_a_file_in_the_hubs_own_cache_is_not_fetched_again(
@@ -207,12 +327,14 @@ def test_dalle_fetch_brings_a_model_while_the_app_starts_and_its_failure_is_a_li
     hub: LoopbackHub,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
     status: int | None,
     line: str,
 ) -> None:
+    hub.files = write_hollow("mini", tmp_path / "hollow")
     if status:
         hub.status["detoker.pt"] = status
-    monkeypatch.setattr(engine_module, "fetch", partial(fetch, endpoint=hub.endpoint))
+    monkeypatch.setattr(fetching, "fetch", partial(fetch, endpoint=hub.endpoint))
     with (
         closing(LocalEngine(Settings(device="cpu"), {"mini": mini})) as engine,
         caplog.at_level(logging.INFO),

@@ -12,39 +12,52 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import httpx2
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
+from dalle_app.engines.dalle_mini.hub_errors import checked_endpoint, hub_errors
 from dalle_app.errors import FetchError
 
 _PULSE = 0.5  # seconds between two reports
 _SPEED_REPORTS = 20  # that the speed is measured over
+_CHUNK = 256 * 1024  # bytes that are counted and kept at a time; huggingface_hub's 10 MiB stall
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a fetch is: bytes of all its files, and bytes per second of late (0: unknown)."""
+    """How far a fetch is.
+
+    Attributes:
+        done, total: bytes of all its files.
+        speed: bytes per second that came of late, 0 while unknown.
+        free: bytes that were free on the disk before it.
+    """
 
     done: int
     total: int
     speed: float = 0.0
+    free: int = 0
 
     @property
     def seconds_left(self) -> float | None:
         """Estimate to the end; None while unknown."""
         return (self.total - self.done) / self.speed if self.speed else None
+
+    @property
+    def outlook(self) -> str:
+        """“1,939 MB to come, 20.4 GB of disk free”, to be said before the first byte."""
+        left = f"{(self.total - self.done) / 1e6:,.0f} MB to come"
+        return f"{left}, {self.free / 1e9:.1f} GB of disk free"
 
     def __str__(self) -> str:
         """“812 of 1,939 MB, 38.4 MB/s, 29 s left”."""
@@ -73,16 +86,16 @@ def fetch(checkpoint: Checkpoint, endpoint: str | None = None) -> Generator[Prog
         return
     if checkpoint.source is None:
         raise FetchError(f"{checkpoint.name} comes with the program. Restore its files from there.")
-    job = _Fetch(checkpoint, checkpoint.source, endpoint or constants.ENDPOINT)
+    job = _Fetch(checkpoint, checkpoint.source, checked_endpoint(endpoint or constants.ENDPOINT))
     worker = threading.Thread(target=job.run, name=f"fetch-{checkpoint.name}", daemon=True)
     worker.start()
-    reports: deque[tuple[float, int]] = deque(maxlen=_SPEED_REPORTS)
+    reports = deque([(time.monotonic(), 0)], maxlen=_SPEED_REPORTS)
     try:
         while worker.is_alive():
             worker.join(_PULSE)
-            reports.append((time.monotonic(), job.done))
+            reports.append((time.monotonic(), job.came))
             if job.total:
-                yield Progress(job.done, job.total, _speed(reports))
+                yield Progress(job.done, job.total, _speed(reports), job.free)
     finally:
         job.stopped.set()
     if job.error is not None:
@@ -110,12 +123,19 @@ class _Stopped(Exception):
 
 
 class _Fetch:
-    """One fetch in its thread. The generator reads `done`, `total` and, at the end, `error`."""
+    """One fetch in its thread, and what its generator reads of it.
+
+    Attributes:
+        done, total: bytes of all files; `total` is 0 until the hub has told.
+        came: bytes that came over the line in this run, unlike those that were there.
+        free: bytes that were free on the disk at first.
+        error: why it ended, at the end.
+    """
 
     def __init__(self, checkpoint: Checkpoint, repository: str, endpoint: str) -> None:
         self._checkpoint, self._repository, self._endpoint = checkpoint, repository, endpoint
         self._host = urlsplit(endpoint).netloc
-        self.done = self.total = 0
+        self.done = self.came = self.total = self.free = 0
         self.error: Exception | None = None
         self.stopped = threading.Event()
 
@@ -123,7 +143,7 @@ class _Fetch:
         """Fetch all; an error is kept for the generator to raise."""
         try:
             wanted = self._describe()
-            self._check_disk(wanted)
+            self.free = self._check_disk(wanted)
             self.total = sum(file.size for file in wanted)
             for file in wanted:
                 self._fetch(file)
@@ -141,7 +161,7 @@ class _Fetch:
         for path in self._checkpoint.missing():
             name, revision = sources[path], wanted[0].commit if wanted else "main"
             url = hf_hub_url(self._repository, name, revision=revision, endpoint=self._endpoint)
-            with _hub_errors(self._host, name):
+            with hub_errors(self._host, name):
                 found = get_hf_file_metadata(url, endpoint=self._endpoint)
             if not found.commit_hash or not found.etag or found.size is None:
                 raise FetchError(
@@ -151,7 +171,8 @@ class _Fetch:
             wanted.append(_Wanted(path, name, url, found.commit_hash, found.etag, found.size))
         return wanted
 
-    def _check_disk(self, wanted: list[_Wanted]) -> None:
+    def _check_disk(self, wanted: list[_Wanted]) -> int:
+        """Bytes that are free, if they suffice."""
         folder = self._checkpoint.folder
         folder.mkdir(parents=True, exist_ok=True)
         there = sum(file.part.stat().st_size for file in wanted if file.part.is_file())
@@ -162,6 +183,7 @@ class _Fetch:
                 f"{folder.absolute()}, and {free / 1e9:.1f} GB are free. Make room, or point "
                 "DALLE_MODELS_DIR to a larger disk."
             )
+        return free
 
     def _fetch(self, file: _Wanted) -> None:
         file.path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +201,9 @@ class _Fetch:
         if isinstance(cached, str):
             shutil.copyfile(cached, file.part)
             return
-        with file.part.open("ab") as stream, _hub_errors(self._host, file.name):
+        # It is left so: a fetch that was stopped may still be ending beside the next one.
+        constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
+        with file.part.open("ab") as stream, hub_errors(self._host, file.name):
             try:
                 http_get(
                     file.url,
@@ -212,11 +236,12 @@ class _Counter:
 
     def __init__(self, fetch: _Fetch, *, initial: int, **_: object) -> None:
         self._fetch = fetch
-        self.update(initial)
+        self._fetch.done += initial  # from an earlier run
 
     def update(self, size: int) -> None:
-        """So many bytes more are written."""
+        """So many bytes more have come; fewer than none where a server starts a file anew."""
         self._fetch.done += size
+        self._fetch.came += max(size, 0)
         if self._fetch.stopped.is_set():
             raise _Stopped
 
@@ -225,34 +250,6 @@ class _Counter:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def _hub_errors(host: str, name: str) -> Iterator[None]:
-    """The hub's errors, said for the person who asked for the file."""
-    try:
-        yield
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        if status == 404:
-            raise FetchError(
-                f"{host} has no {name}. Is HF_ENDPOINT a mirror of the hub?"
-            ) from error
-        if status in (401, 403):
-            raise FetchError(f"{host} wants a login for {name}. Set HF_TOKEN.") from error
-        raise FetchError(f"{host} answered with status {status}. Fetch again later.") from error
-    except OfflineModeIsEnabled as error:
-        raise FetchError("HF_HUB_OFFLINE forbids fetching. Unset it and fetch again.") from error
-    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise FetchError(
-            f"There is no way to {host} ({error}). Check the network, or name a mirror in "
-            "HF_ENDPOINT."
-        ) from error
-    except httpx2.HTTPError as error:
-        raise FetchError(
-            f"The way to {host} broke off at {name} ({type(error).__name__}). What has come is "
-            "kept; fetch again to go on from there."
-        ) from error
 
 
 def _is_promised(file: _Wanted) -> bool:
