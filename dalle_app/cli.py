@@ -24,13 +24,15 @@ from dalle_app.errors import DalleError, FetchError, InvalidRequest, StorageErro
 from dalle_app.grid import grid_image
 from dalle_app.recipe import Recipe, recipe_from_png, save_picture, save_png
 from dalle_app.request import GeneratedImage, ImageRequest, Snapshot, request_from_fields
+from dalle_app.resampling import resample
 from dalle_app.settings import settings_from_environment
 
 terminal = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Draw pictures of a prompt, or fetch the published weights to draw them with.",
+    help="Draw pictures of a prompt, or fetch the published weights to draw them with. What can "
+    "be said of a drawing: python -m dalle_app draw --help",
 )
 
 
@@ -81,6 +83,8 @@ def draw(
         studio.close()
     if recipe and old:
         _compare(old, images[0].recipe)
+        if old.resampled:
+            images = tuple(resample(image, old.resampled) for image in images)
         if _size(recipe) == images[0].picture.size:  # one picture of a grid, not the grid
             images = (images[old.index],)
     for file in _write(images, path, each):
@@ -92,8 +96,8 @@ def draw(
 def fetch(model: Annotated[str, typer.Argument(help="mini or mega.")]) -> None:
     """Fetch the published weights of a model into DALLE_MODELS_DIR."""
     from dalle_app.engines.dalle_mini.checkpoint import checkpoints
-    from dalle_app.engines.dalle_mini.hub import fetch as fetch_files
-    from dalle_app.engines.dalle_mini.memory import check_room, installed
+    from dalle_app.engines.dalle_mini.device import choose_device, memory_of
+    from dalle_app.engines.dalle_mini.fetching import fetch_model
 
     settings = settings_from_environment(os.environ)
     folder = settings.models_dir.absolute()
@@ -101,10 +105,13 @@ def fetch(model: Annotated[str, typer.Argument(help="mini or mega.")]) -> None:
     published = [name for name, checkpoint in family.items() if checkpoint.source]
     if model not in published:
         raise FetchError(f"“{model}” cannot be fetched. There are: {', '.join(published)}.")
-    check_room(family[model], settings.precision, installed())
-    with closing(fetch_files(family[model])) as reports, _bar() as bar:
-        task = bar.add_task(model, said="")
+    _, room = memory_of(choose_device(settings.device))
+    with closing(fetch_model(family[model], settings.precision, room)) as reports, _bar() as bar:
+        task = None
         for progress in reports:
+            if task is None:
+                bar.console.print(f"{model}: {progress.outlook} for {folder}", soft_wrap=True)
+                task = bar.add_task(model, said="")
             said = str(progress)
             bar.update(task, completed=progress.done, total=progress.total, said=said)
     typer.echo(f"{model} is ready in {folder}.")

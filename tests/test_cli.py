@@ -1,22 +1,28 @@
 """Pictures from a terminal and from one line of Python, by the real engine on small weights."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loopback_hub import loopback_hub
+from loopback_hub import HTML, loopback_hub
 from PIL import Image
+from published_shapes import write_hollow
 
 import dalle_app
 from dalle_app import generation
 from dalle_app.cli import main
+from dalle_app.engines.dalle_mini import device as device_module
 from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
+from dalle_app.engines.dalle_mini.device import Device
 from dalle_app.engines.dalle_mini.engine import LocalEngine
 from dalle_app.errors import InvalidRequest
-from dalle_app.recipe import Recipe, recipe_from_png, save_picture
+from dalle_app.recipe import Recipe, recipe_from_png, save_picture, save_png
+from dalle_app.request import GeneratedImage
+from dalle_app.resampling import resample
 from dalle_app.settings import Settings
 
 
@@ -112,13 +118,72 @@ def test_what_a_person_can_get_wrong_is_one_sentence_and_status_2(
 
 
 def test_fetch_brings_a_model_from_the_mirror_that_hf_endpoint_names(tmp_path: Path) -> None:
-    names = ["vocab_mini.json", "merges_mini.txt"]
-    names += ["encoder_mini.pt", "decoder_mini.pt", "detoker.pt"]
-    with loopback_hub("kuprel/min-dalle", {name: name.encode() for name in names}) as hub:
-        ended = terminal("fetch", "mini", HF_ENDPOINT=hub.endpoint, DALLE_MODELS_DIR=str(tmp_path))
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == f"mini is ready in {tmp_path}.\n"
-    assert (tmp_path / "dalle_bart_mini" / "encoder.pt").read_text() == "encoder_mini.pt"
+    files = write_hollow("mini", tmp_path / "hub")
+    with loopback_hub("kuprel/min-dalle", files) as hub:
+        place = {"HF_ENDPOINT": hub.endpoint, "DALLE_MODELS_DIR": str(tmp_path / "models")}
+        ended = terminal("fetch", "mini", **place)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout == f"mini is ready in {tmp_path / 'models'}.\n"
+        assert re.search(r"mini: \d+ MB to come, [\d,.]+ GB of disk free", ended.stderr)
+    encoder = tmp_path / "models" / "dalle_bart_mini" / "encoder.pt"
+    assert encoder.read_bytes() == files["encoder_mini.pt"]
+    encoder.write_bytes(HTML)
+    ended = terminal("fetch", "mini", **place)  # nobody answers any more, and nobody is asked
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"{encoder} is a web page" in ended.stderr
+    assert "delete it, then fetch again" in ended.stderr
+
+
+def test_fetch_refuses_what_does_not_fit_where_it_would_draw(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def memory_of(device: Device) -> tuple[int, int]:
+        asked.append(device.kind)
+        return 10**9, 2 * 10**9
+
+    monkeypatch.setattr(device_module, "memory_of", memory_of)
+    assert run("fetch", "mini") == 2
+    assert re.search(r"2\.4 GB of memory .* here are 2\.0 GB", capsys.readouterr().err)
+    assert asked == ["cpu"]
+
+
+def test_an_endpoint_that_is_no_address_is_one_sentence(tmp_path: Path) -> None:
+    ended = terminal("fetch", "mini", HF_ENDPOINT="nonsense", DALLE_MODELS_DIR=str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "HF_ENDPOINT is 'nonsense', which is no address" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_bar_goes_to_standard_error_and_the_file_is_whole(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("Dogs playing", "--seed", "6", "-o", "dogs.png")
+    shown = capsys.readouterr()
+    assert "drawing" in shown.err
+    assert "row 8 of 8" in shown.err
+    assert shown.out == "dogs.png\n"
+    with Image.open(folder / "dogs.png") as picture:
+        picture.load()  # raises if it were cut off
+
+
+def test_help_tells_where_the_options_of_drawing_are(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--help")
+    assert "draw --help" in capsys.readouterr().out
+
+
+def test_a_resampled_picture_of_a_grid_is_drawn_again_alone_and_at_its_size(folder: Path) -> None:
+    run("Dogs playing", "--seed", "6", "--grid", "2", "--each", "-o", "dogs.png")
+    with Image.open("dogs-3.png") as drawn:
+        once = resample(GeneratedImage(drawn, recipe_of(Path("dogs-3.png"))), "512x512")
+    with Path("large.png").open("wb") as stream:
+        save_png(once, stream)
+    assert run("--recipe", "large.png", "-o", "again.png") == 0
+    with Image.open("large.png") as first, Image.open("again.png") as second:
+        assert second.size == (512, 512)
+        assert first.tobytes() == second.tobytes()
+    assert recipe_of(Path("again.png")) == once.recipe
 
 
 def test_generate_returns_the_grid_and_the_same_one_again(

@@ -18,6 +18,7 @@ LAYERS = [
     ["errors", "settings"],
     ["request", "grid", "styles", "image_models", "spending"],
     ["recipe"],
+    ["resampling"],
     ["runs", "run_store", "engines"],
     ["studio", "access"],
     ["pictures", "protection", "generation"],

@@ -9,10 +9,7 @@ import base64
 import io
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
-
-from PIL import Image
 
 from dalle_app.api.schema import (
     Format,
@@ -25,6 +22,7 @@ from dalle_app.api.schema import (
 )
 from dalle_app.recipe import save_png
 from dalle_app.request import GeneratedImage, Snapshot
+from dalle_app.resampling import resample
 
 
 class Delivery:
@@ -71,11 +69,7 @@ class Delivery:
         )
 
     def _fitted(self, image: GeneratedImage) -> GeneratedImage:
-        if self._side is None or image.picture.size == (self._side, self._side):
-            return image
-        size = f"{self._side}x{self._side}"
-        picture = image.picture.resize((self._side, self._side), Image.Resampling.LANCZOS)
-        return GeneratedImage(picture, replace(image.recipe, resampled=size))
+        return image if self._side is None else resample(image, f"{self._side}x{self._side}")
 
     def _encoded(self, image: GeneratedImage) -> bytes:
         buffer = io.BytesIO()

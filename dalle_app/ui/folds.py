@@ -122,7 +122,9 @@ class ModelsFold:
         yield self._changes(said, fetching=True)
         try:
             for progress in self.studio.fetch(name):
-                said = say("weights_fetching", model=name, progress=progress)
+                said = say(
+                    "weights_fetching", model=name, progress=progress, outlook=progress.outlook
+                )
                 yield self._changes(said, fetching=True)
             said = say("weights_done", model=name)
         except DalleError as error:

@@ -51,8 +51,8 @@ class LocalEngine:
         self._faults: dict[str, tuple[_Mark, str]] = {}
         self._looking = threading.Lock()
         log.info("drawing on %s", self._device)
-        family = zip(self._checkpoints.values(), self.models(), strict=True)
-        self._scheduler.warm_up(*(checkpoint for checkpoint, state in family if state.usable))
+        states = zip(self._checkpoints.values(), self.models(), strict=True)
+        self._scheduler.warm_up(*(checkpoint for checkpoint, state in states if state.usable))
 
     def models(self) -> list[ModelState]:
         """See Engine.models. Files that it has not seen yet are looked at, which takes a moment."""
