@@ -1,7 +1,10 @@
 """The README's head makes this repository a hosted Space as it stands."""
 
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,12 +25,26 @@ def test_a_space_runs_the_gradio_and_the_app_that_are_tested() -> None:
     assert (ROOT / head["app_file"]).is_file()
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">={head["python_version"]}' in project
+    assert head["python_version"] == "3.11"
 
 
 def test_the_spaces_card_has_what_the_hub_asks_for() -> None:
     head = front_matter()
     assert head["title"]
     assert head["license"] == "mit"
+    assert "models:\n  - kuprel/min-dalle\n" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert 0 < len(head["short_description"]) <= 60
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert {head["colorFrom"], head["colorTo"]} <= colours
+
+
+def test_no_file_is_too_large_for_plain_git() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a checkout")
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    large = [file for file in files if file.is_file() and file.stat().st_size > 10_000_000]
+    assert len(files) > 100
+    assert not large
