@@ -93,6 +93,15 @@ function act(name) {
   }
 }
 
+// Whoever turned to another picture goes on from there. (Events of dialogs do not bubble.)
+document.addEventListener("close", ({ target }) => target.id === "lightbox" && opened.focus(), true);
+
+function showSheet(sheet) {
+  // A wide table scrolls sideways, which the arrow keys do once it has the focus.
+  for (const table of sheet.querySelectorAll("table")) table.tabIndex = 0;
+  sheet.showModal();
+}
+
 // --- Clicks and keys ----------------------------------------------------------------------------
 
 document.addEventListener("click", (event) => {
@@ -100,7 +109,7 @@ document.addEventListener("click", (event) => {
   if (hit("[data-theme-toggle]")) toggleTheme();
   else if (hit("[data-copy]")) copyLink(hit("[data-copy]").dataset.copy);
   else if (hit("[data-lightbox]")) showLarge(hit("[data-lightbox]"));
-  else if (hit("[data-dialog]")) one(`#${hit("[data-dialog]").dataset.dialog}`).showModal();
+  else if (hit("[data-dialog]")) showSheet(one(`#${hit("[data-dialog]").dataset.dialog}`));
   else if (hit("[data-act]")) act(hit("[data-act]").dataset.act);
   else if (hit("[data-step]")) turn(Number(hit("[data-step]").dataset.step));
   else if (hit("[data-close]")) hit("dialog").close();
