@@ -104,7 +104,9 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     print(f"Crayonbox: {address(settings.host, settings.port)}")
     print(f"Drawing on {engine.where()}")
     print(access_from_settings(settings).sentence)
-    print(f"Model: {engine.models()[0].name}", flush=True)
+    models = engine.models()
+    first = next((model for model in models if model.usable), models[0])
+    print(f"Model: {first.name}", flush=True)
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -149,7 +149,7 @@ def test_damaged_weights_fail_their_own_requests_only(tmp_path: Path, tiny: Chec
 
 
 def test_damaged_weights_are_known_before_they_are_asked_for_and_forgotten_when_replaced(
-    tmp_path: Path, tiny: Checkpoint
+    tmp_path: Path, tiny: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = read_checkpoint(write_pocket_like(tmp_path / "broken"), tmp_path)
     path = tmp_path / "broken" / broken.files[0].name
@@ -158,6 +158,9 @@ def test_damaged_weights_are_known_before_they_are_asked_for_and_forgotten_when_
     engine = start(broken, tiny)
     states = {model.name: (model.state, model.usable) for model in engine.models()}
     assert states == {"broken": ("damaged", False), "tiny": ("ready", True)}
+    [line] = caplog.records
+    assert f"broken cannot be used: {path} is a web page" in line.getMessage()
+    assert line.exc_info is None
     path.write_bytes(whole)
     assert all(model.usable for model in engine.models())
     assert last(engine, replace(HARP, model="broken")).final

@@ -341,4 +341,8 @@ def test_dalle_fetch_brings_a_model_while_the_app_starts_and_its_failure_is_a_li
     ):
         fetch_wanted(engine, "mini")
         assert engine.models()[0].fetchable == bool(status)
+        if not status:
+            hub.calls.clear()
+            fetch_wanted(engine, "mini")
+            assert not hub.calls, "what is there is looked at without asking anybody"
     assert line in caplog.text

@@ -140,6 +140,7 @@ class LocalEngine:
                     fault = ""
                 except CheckpointError as error:
                     fault = str(error)
+                    log.error("%s cannot be used: %s", checkpoint.name, fault)
                 self._faults[checkpoint.name] = mark, fault
             return fault
 
