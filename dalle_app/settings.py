@@ -36,7 +36,9 @@ class Settings:
     models_dir: Path = _setting(  # noqa: RUF009
         "DALLE_MODELS_DIR", Path("models"), "folder for the published weights of mini and mega"
     )
-    model: str = _setting("DALLE_MODEL", "pocket", "model that the local tab starts with")
+    model: str = _setting(
+        "DALLE_MODEL", "pocket", "model that the local tab starts with, if it can draw"
+    )
     fetch: str = _setting(
         "DALLE_FETCH",
         "",

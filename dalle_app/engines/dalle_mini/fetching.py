@@ -32,5 +32,5 @@ def fetch_model(checkpoint: Checkpoint, precision: str, room: int) -> Generator[
         check_files(checkpoint)
     except CheckpointError as error:
         raise FetchError(
-            f"{error} What is there is never replaced: delete it, then fetch again."
+            f"{error} Fetching replaces no file that is there, so delete it first."
         ) from error
