@@ -188,6 +188,7 @@ class ApiTab:
         offered = self.connections.models(form.where)
         form = replace(form, model=next(iter(offered), form.model))
         changes = self.widgets.offer(offered, form.model) | self.widgets.move(form.where)
+        changes |= {self.easel.problem: problem_markup("")}  # it was about the other one
         if form.where == "here":
             changes |= self.widgets.fold(self._connection(form, asker))
         return changes | self._fitted(form, {}, asker) | {self.listed: {}}

@@ -120,7 +120,8 @@ class LocalEngine:
         if checkpoint.missing():
             raise CheckpointError(
                 f"The weights of {checkpoint.name} are not on this machine ({checkpoint.state}). "
-                f"Fetch them with `python -m dalle_app fetch {checkpoint.name}`, put them into "
+                "Fetch them under “Models” on the page or with "
+                f"`python -m dalle_app fetch {checkpoint.name}`, put them into "
                 f"{checkpoint.folder}, or choose another model."
             )
         return checkpoint
