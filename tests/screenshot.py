@@ -42,8 +42,8 @@ def take(prompt: str, seed: str, target: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompt", default="a red fox")
-    parser.add_argument("--seed", default="1")
+    parser.add_argument("--prompt", default="a blue harp")
+    parser.add_argument("--seed", default="7")
     parser.add_argument("--target", type=Path, default=TARGET)
     given = parser.parse_args()
     take(given.prompt, given.seed, given.target)

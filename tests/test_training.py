@@ -54,8 +54,8 @@ VQGAN_SIZES = {
     "codes": 32, "grid": 8, "code_width": 4, "widths": [32, 16, 16, 8], "blocks": [1, 1, 1, 1],
     "heads": 4,
 }  # fmt: skip
-TRANSFORMER_SIZES = {
-    "text_vocab": tokenizer.VOCABULARY, "text_length": 32, "codes": 32, "encoder_layers": 1,
+TRANSFORMER_SIZES = {  # the captions of six things give 505 text tokens
+    "text_vocab": 512, "text_length": 32, "codes": 32, "encoder_layers": 1,
     "decoder_layers": 2, "width": 32, "heads": 4, "glu_width": 32,
 }  # fmt: skip
 

@@ -30,9 +30,9 @@ SUMMARY = "Our own small model: everyday things, as emoji artists draw them"
 LICENCE = "MIT; learnt from drawings under MIT, Apache-2.0 and CC-BY-4.0, see ATTRIBUTION.md"
 SAMPLING = {"temperature": 0.7, "top_k": 16, "guidance": 2.0}  # `evaluate --sweep` chose it
 PROMPTS = (
-    "a penguin", "a red apple", "a rocket", "a purple octopus", "a blue car", "a sunflower",
-    "a burger", "a butterfly", "a robot", "a green heart", "a neon sign of a guitar",
-    "a strawberry on a light blue background",
+    "a blue harp", "a penguin", "a red apple", "a rocket", "a purple octopus", "a blue car",
+    "a sunflower", "a burger", "a butterfly", "a robot", "a green heart",
+    "a neon sign of a guitar", "a strawberry on a light blue background",
 )  # fmt: skip
 
 

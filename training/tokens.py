@@ -20,7 +20,6 @@ from dalle_app.engines.dalle_mini.text import TextReader
 from training import DATA, RUNS
 from training.picture_tokenizer import PictureTokenizer, load_tokenizer
 from training.run_folder import DEVICE
-from training.tokenizer import VOCABULARY
 
 TEXT_LENGTH = 32
 PAD = 1
@@ -29,10 +28,11 @@ BATCH = 250
 
 def text_reader(folder: Path) -> TextReader:
     """The application's own reader, on the vocabulary of a tokenizer run."""
-    files = folder / "vocab.json", folder / "merges.txt"
-    if not all(file.exists() for file in files):
+    vocab, merges = folder / "vocab.json", folder / "merges.txt"
+    if not (vocab.exists() and merges.exists()):
         raise SystemExit(f"No vocabulary in {folder}. Run python -m training.tokenizer first.")
-    return TextReader(*files, normalizer="lowercase", length=TEXT_LENGTH, size=VOCABULARY)
+    size = len(json.loads(vocab.read_text(encoding="utf-8")))
+    return TextReader(vocab, merges, normalizer="lowercase", length=TEXT_LENGTH, size=size)
 
 
 def text_tokens(reader: TextReader, captions: list[str]) -> NDArray[np.int16]:

@@ -158,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--run", type=Path, default=RUNS / "transformer")
-    parser.add_argument("--steps", type=int, default=6400)
+    parser.add_argument("--steps", type=int, default=9600)
     parser.add_argument("--batch", type=int, default=96, help="pictures a step")
     parser.add_argument("--rate", type=float, default=1.5e-3)
     options = parser.parse_args()
