@@ -159,5 +159,5 @@ def test_a_damaged_model_is_offered_to_be_fetched_and_says_what_to_delete_first(
     page.click("button:text-is('Fetch')")
     encoder = broken_site.settings.models_dir / "dalle_bart_mini" / "encoder.pt"
     page.get_by_text(f"{encoder} is a web page").wait_for()
-    page.wait_for_selector("text=so delete it first")
+    page.wait_for_selector("text=Delete it and fetch it again.")
     assert not hub.calls

@@ -131,7 +131,7 @@ def test_fetch_brings_a_model_from_the_mirror_that_hf_endpoint_names(tmp_path: P
     ended = terminal("fetch", "mini", **place)  # nobody answers any more, and nobody is asked
     assert (ended.returncode, ended.stdout) == (2, "")
     assert f"{encoder} is a web page" in ended.stderr
-    assert "so delete it first" in ended.stderr
+    assert "Delete it and fetch it again." in ended.stderr
 
 
 def test_fetch_refuses_what_does_not_fit_where_it_would_draw(

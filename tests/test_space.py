@@ -1,10 +1,7 @@
 """The README's head makes this repository a hosted Space as it stands."""
 
 import re
-import subprocess
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,12 +36,8 @@ def test_the_spaces_card_has_what_the_hub_asks_for() -> None:
 
 
 def test_no_file_is_too_large_for_plain_git() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if listed.returncode:
-        pytest.skip("not a checkout")
-    files = [ROOT / name for name in listed.stdout.split("\0") if name]
-    large = [file for file in files if file.is_file() and file.stat().st_size > 10_000_000]
+    shipped = ("dalle_app", "docs", "static", "tests")
+    files = [path for name in shipped for path in (ROOT / name).rglob("*") if path.is_file()]
+    files += [path for path in (ROOT / "training").iterdir() if path.is_file()]
     assert len(files) > 100
-    assert not large
+    assert not [path for path in files if path.stat().st_size > 10_000_000]

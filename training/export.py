@@ -28,7 +28,7 @@ from training.teacher_forcing import Transformer, load_transformer
 SHARD_BYTES = 9_800_000  # hubs ask for large-file storage from 10 MB on
 SUMMARY = "Our own small model: everyday things, as emoji artists draw them"
 LICENCE = "MIT; learnt from drawings under MIT, Apache-2.0 and CC-BY-4.0, see ATTRIBUTION.md"
-SAMPLING = {"temperature": 0.7, "top_k": 16, "guidance": 2.0}  # `evaluate --sweep` chose it
+SAMPLING = {"temperature": 0.7, "top_k": 16, "guidance": 2.0}  # the model card says why
 PROMPTS = (
     "a blue harp", "a penguin", "a red apple", "a rocket", "a purple octopus", "a blue car",
     "a sunflower", "a burger", "a butterfly", "a robot", "a green heart",

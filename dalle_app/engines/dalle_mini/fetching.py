@@ -11,7 +11,6 @@ from dalle_app.engines.dalle_mini.checkpoint import Checkpoint
 from dalle_app.engines.dalle_mini.hub import Progress, fetch
 from dalle_app.engines.dalle_mini.memory import check_room
 from dalle_app.engines.dalle_mini.model import check_files
-from dalle_app.errors import CheckpointError, FetchError
 
 
 def fetch_model(checkpoint: Checkpoint, precision: str, room: int) -> Generator[Progress]:
@@ -23,14 +22,9 @@ def fetch_model(checkpoint: Checkpoint, precision: str, room: int) -> Generator[
         room: bytes of memory that the model may take where it will draw.
 
     Raises:
-        CheckpointError: it does not fit into memory.
-        FetchError: its files did not come, or one that was there is not its own.
+        CheckpointError: it does not fit into memory, or a file that is there is not its own.
+        FetchError: its files did not come.
     """
     check_room(checkpoint, precision, room)
     yield from fetch(checkpoint)
-    try:
-        check_files(checkpoint)
-    except CheckpointError as error:
-        raise FetchError(
-            f"{error} Fetching replaces no file that is there, so delete it first."
-        ) from error
+    check_files(checkpoint)

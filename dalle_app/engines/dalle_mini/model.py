@@ -22,7 +22,6 @@ from dalle_app.engines.dalle_mini.painter import Painter, build_detokenizer
 from dalle_app.engines.dalle_mini.text import TextReader, reader_of
 from dalle_app.engines.dalle_mini.vocabulary import Vocabulary
 from dalle_app.engines.dalle_mini.weights import PARTS, fill, fingerprint, read_parts
-from dalle_app.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +104,7 @@ def check_files(checkpoint: Checkpoint) -> None:
     parts = read_parts(checkpoint)
     reader_of(checkpoint)
     for part, network in zip(PARTS, _networks(checkpoint, "meta"), strict=True):
-        try:
-            fill(network, parts[part], part, "meta", torch.float32)
-        except CheckpointError as error:
-            names = [file.name for file in checkpoint.files if file.part in ("", part)]
-            paths = ", ".join(str(checkpoint.folder / name) for name in names)
-            raise CheckpointError(f"{error} They were read from {paths}.") from error
+        fill(network, parts[part], part, "meta", torch.float32)
 
 
 def _networks(
